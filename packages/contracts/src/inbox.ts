@@ -1,0 +1,82 @@
+import type { ConduitMessage } from './message.ts';
+
+/** Where messages come from, as the inbox needs to know it. */
+export interface IntakeSource {
+  /** Shown to handlers and in events: `poll`, `push`, `sse`, `group`, `replay`, … */
+  readonly name: string;
+  /**
+   * The ids it brings may be acked at the backend. `false` for a view that may show another recipient's copy, such as a
+   * conversation's history.
+   */
+  readonly ackable: boolean;
+  /**
+   * It pages in ascending `seq` order from a cursor and will come back to what was deferred. Only such a source may
+   * refill a lane that had to turn a message away; anything pushed behind the gap would break the order.
+   */
+  readonly scan: boolean;
+}
+
+export interface ReceiveResult {
+  /** Taken over: the inbox will handle and ack them. */
+  accepted: number;
+  /** Already in flight here. Nothing more to do. */
+  duplicates: number;
+  /**
+   * Not taken, for want of room. They stay unread at the backend; a scanning source must not move its cursor past the
+   * first of them.
+   */
+  deferred: ConduitMessage[];
+}
+
+export type InboxEvent =
+  | { type: 'message'; message: ConduitMessage; attempt: number; source: string }
+  | { type: 'done'; message: ConduitMessage; attempt: number; durationMs: number }
+  | {
+      type: 'failed';
+      message: ConduitMessage;
+      attempt: number;
+      plugin: string;
+      error: unknown;
+      /** Absent when this failure was the last. */
+      retryInMs?: number;
+    }
+  | { type: 'dead'; message: ConduitMessage; attempts: number; error: string }
+  | { type: 'dropped'; message: ConduitMessage; plugin: string; reason: string }
+  /** The inbox cannot work (`storage_full`, `ack_failing`, …) or can again (`resolved`). */
+  | { type: 'problem'; code: string; message: string; resolved: boolean }
+  /** Something was deferred, and there is room again: scan now. */
+  | { type: 'room' };
+
+export interface InboxStats {
+  /** Handlers are running. */
+  inFlight: number;
+  /** Accepted and waiting: for its conversation, for a slot, or for a retry. */
+  queued: number;
+  done: number;
+  /** Failed attempts. */
+  failed: number;
+  dead: number;
+  dropped: number;
+  /** Done but not yet acked at the backend. */
+  unacked: number;
+  problems: { code: string; message: string; sinceMs: number }[];
+}
+
+/**
+ * The one way in. Every source hands its messages here; order, deduplication, retry, dead letters and acks are the
+ * inbox's, so that they are the same whatever brought the message.
+ */
+export interface Inbox {
+  /**
+   * Takes responsibility for messages: each is handled and then acked, or comes back from the backend. Never throws for
+   * a bad message and never blocks.
+   */
+  receive(messages: readonly ConduitMessage[], source: IntakeSource): ReceiveResult;
+  /** How many more messages it takes now. */
+  readonly room: number;
+  /** Resolves when there is room, or rejects with the signal's reason. */
+  waitForRoom(signal: AbortSignal): Promise<void>;
+  stats(): InboxStats;
+  /** Runs for each event, synchronously; a listener that throws is reported and harms nobody. Returns the unsubscribe. */
+  observe(listener: (event: InboxEvent) => void): () => void;
+}

@@ -1,0 +1,12 @@
+export * from './agent.ts';
+export * from './errors.ts';
+export * from './inbox.ts';
+export * from './journal.ts';
+export * from './mentions.ts';
+export * from './message.ts';
+export * from './realtime.ts';
+export * from './secret.ts';
+export * as services from './service.ts';
+export { defineService, type ServiceOf, type ServiceRef } from './service.ts';
+export * from './transport.ts';
+export * from './wire.ts';

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+
+/**
+ * A message as every transport hands it over, whatever its wire says.
+ *
+ * Unknown members are kept: a transport may carry more than the runtime knows.
+ */
+export const messageSchema = z.looseObject({
+  /** Identifies this copy for {@link Transport.ack}. */
+  id: z.string().min(1),
+  /** Agent id of the sender. */
+  from: z.string().min(1),
+  content: z.string(),
+  /** RFC 3339, for people only: never a cursor, its resolution may be one second. */
+  timestamp: z.string(),
+  /** The conversation it belongs to; order is kept inside it. */
+  threadId: z.string().optional(),
+  /** Shared by the copies that one group send makes for its recipients. */
+  groupId: z.string().optional(),
+  /** Strictly increasing per backend: the only cursor. Absent where the backend has none. */
+  seq: z.int().nonnegative().optional(),
+  tags: z.array(z.string()).optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
+  kind: z.string().optional(),
+  fromPeerId: z.string().optional(),
+  toPeerId: z.string().optional(),
+  payload: z.unknown().optional(),
+});
+
+export type ConduitMessage = z.infer<typeof messageSchema>;
+
+/** What makes two arrivals the same message: a group message has several ids on the wire but one `groupId`. */
+export function messageKey(message: Pick<ConduitMessage, 'id' | 'groupId'>): string {
+  return message.groupId ?? message.id;
+}
+
+/** The largest message content a SignalDock backend takes, in bytes of UTF-8. */
+export const MAX_CONTENT_BYTES = 1024 * 1024;

@@ -1,0 +1,104 @@
+import type { Agent } from './agent.ts';
+import type { ConduitMessage } from './message.ts';
+
+export interface TransportConnectConfig {
+  agentId: string;
+  /** The key at the time of connecting. A transport that outlives a rotation reads {@link agent} per request instead. */
+  apiKey: string;
+  apiBaseUrl: string;
+  /** The live credential; present under the kernel. */
+  agent?: Agent;
+  pollIntervalMs?: number;
+  sseEndpoint?: string;
+  wsUrl?: string;
+  pollEndpoint?: string;
+}
+
+export interface RequestOptions {
+  /** Ends the wait; the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+export interface PushOptions extends RequestOptions {
+  /** Send into this conversation; `to` is ignored for a group. */
+  conversationId?: string;
+  /** The id of the message this answers. */
+  replyTo?: string;
+  /** The same key from the same agent within 24 hours answers the first message instead of storing a second. */
+  idempotencyKey?: string;
+  metadata?: Record<string, unknown>;
+}
+
+export interface PollOptions extends RequestOptions {
+  /** At most this many messages. Default 50, at most 200. */
+  limit?: number;
+  /** A message id: only what came after it. Kept from the seed; prefer {@link afterSeq}. */
+  since?: string;
+  /** Only messages whose `seq` is greater. Exclusive, exact, ascending. */
+  afterSeq?: number;
+}
+
+export interface ConversationPage {
+  /** Ascending by `seq`. One entry per group message, whichever copy the backend shows. */
+  messages: ConduitMessage[];
+  /** Give it as `afterSeq` to go on. Equal to the one given when nothing is new. */
+  cursor: number;
+  /** More is waiting behind `cursor`. */
+  more: boolean;
+}
+
+export interface FetchConversationOptions extends RequestOptions {
+  /** Only messages whose `seq` is greater. Without it: the newest `limit` messages, still ascending. */
+  afterSeq?: number;
+  /** At most this many. Default 50, at most 200. */
+  limit?: number;
+}
+
+export type PresenceStatus = 'online' | 'offline' | 'busy';
+
+export interface PresenceReport {
+  status: PresenceStatus;
+  /** Why it is not plainly online. */
+  reason?: string;
+  /** Fences presence: a late `offline` of an earlier process cannot override its successor. */
+  instanceId?: string;
+}
+
+export interface AgentPresence {
+  agentId: string;
+  online: boolean;
+  status: PresenceStatus | 'stale';
+  /** RFC 3339; absent when never seen. */
+  lastSeen?: string;
+}
+
+/**
+ * How messages reach and leave an agent. The required members are those of the seed, so a transport written for it
+ * still works; the optional ones are capabilities, and a service whose transport lacks one stands down and says so.
+ *
+ * Errors are `CleoError`s; `retryable` and `retryAfterMs` tell a caller what to do. An HTTP error is never an empty list.
+ */
+export interface Transport {
+  readonly name: string;
+  connect(config: TransportConnectConfig): Promise<void>;
+  /** Releases everything; safe to call twice. */
+  disconnect(): Promise<void>;
+  /** Resolves once the backend has stored the message durably. */
+  push(to: string, content: string, options?: PushOptions): Promise<{ messageId: string; conversationId?: string }>;
+  /** Unread messages addressed to this agent, oldest first. Changes nothing. */
+  poll(options?: PollOptions): Promise<ConduitMessage[]>;
+  /** Marks messages as read. Ids not addressed to this agent are ignored; twice is once. */
+  ack(messageIds: string[], options?: RequestOptions): Promise<void>;
+  /** Native push: runs `handler` for each new message addressed to this agent. Returns the unsubscribe function. */
+  subscribe?(handler: (message: ConduitMessage) => void): () => void;
+  /** New messages of the given conversations in one ascending page. */
+  fetchConversation?(conversationIds: readonly string[], options?: FetchConversationOptions): Promise<ConversationPage>;
+  heartbeat?(report: PresenceReport, options?: RequestOptions): Promise<void>;
+  setStatus?(report: PresenceReport, options?: RequestOptions): Promise<void>;
+  isOnline?(agentId: string, options?: RequestOptions): Promise<AgentPresence>;
+  /** Asks the backend for a new key. The old one keeps working for `overlapSeconds` where the backend can. */
+  rotateKey?(options?: RequestOptions & { overlapSeconds?: number; idempotencyKey?: string }): Promise<{
+    apiKey: string;
+    previousKeyExpiresAt?: string;
+  }>;
+}
