@@ -17,12 +17,16 @@ export function isMentioned(content: string, agentId: string): boolean {
 /** The ids that `content` mentions, lower-cased, each once, in order; `all` included. */
 export function mentionsOf(content: string): string[] {
   if (!content.includes('@')) return [];
-  const found = withoutCode(content).matchAll(new RegExp(`${BEFORE}([A-Za-z0-9](?:[${WORD}]|[.-]+(?=[${WORD}]))*)${AFTER}`, 'g'));
+  const found = withoutCode(content).matchAll(
+    new RegExp(`${BEFORE}([A-Za-z0-9](?:[${WORD}]|[.-]+(?=[${WORD}]))*)${AFTER}`, 'g'),
+  );
   return [...new Set([...found].map((match) => match[1]!.toLowerCase()))];
 }
 
 function withoutCode(content: string): string {
-  return content.replace(/^(`{3,}|~{3,})[\s\S]*?(?:^\1|(?![\s\S]))/gm, ' ').replace(/(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, ' ');
+  return content
+    .replace(/^(`{3,}|~{3,})[\s\S]*?(?:^\1|(?![\s\S]))/gm, ' ')
+    .replace(/(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, ' ');
 }
 
 /** Escapes what an agent id may hold that a pattern would read otherwise. */

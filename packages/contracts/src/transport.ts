@@ -84,7 +84,11 @@ export interface Transport {
   /** Releases everything; safe to call twice. */
   disconnect(): Promise<void>;
   /** Resolves once the backend has stored the message durably. */
-  push(to: string, content: string, options?: PushOptions): Promise<{ messageId: string; conversationId?: string }>;
+  push(
+    to: string,
+    content: string,
+    options?: PushOptions,
+  ): Promise<{ messageId: string; conversationId?: string }>;
   /** Unread messages addressed to this agent, oldest first. Changes nothing. */
   poll(options?: PollOptions): Promise<ConduitMessage[]>;
   /** Marks messages as read. Ids not addressed to this agent are ignored; twice is once. */
@@ -92,7 +96,10 @@ export interface Transport {
   /** Native push: runs `handler` for each new message addressed to this agent. Returns the unsubscribe function. */
   subscribe?(handler: (message: ConduitMessage) => void): () => void;
   /** New messages of the given conversations in one ascending page. */
-  fetchConversation?(conversationIds: readonly string[], options?: FetchConversationOptions): Promise<ConversationPage>;
+  fetchConversation?(
+    conversationIds: readonly string[],
+    options?: FetchConversationOptions,
+  ): Promise<ConversationPage>;
   heartbeat?(report: PresenceReport, options?: RequestOptions): Promise<void>;
   setStatus?(report: PresenceReport, options?: RequestOptions): Promise<void>;
   isOnline?(agentId: string, options?: RequestOptions): Promise<AgentPresence>;

@@ -47,8 +47,6 @@ export class KernelError extends CleoError {
 
   /** Whether `error` is an error of the kernel (and of `code` when given), whichever copy of the package made it. */
   static override is(error: unknown, code?: KernelErrorCode): error is KernelError {
-    return (
-      CleoError.is(error, code) && (KERNEL_ERROR_CODES as readonly string[]).includes(error.code)
-    );
+    return CleoError.is(error, code) && (KERNEL_ERROR_CODES as readonly string[]).includes(error.code);
   }
 }

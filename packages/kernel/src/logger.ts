@@ -22,7 +22,8 @@ export interface LogRecord {
 export function createLogger(level: LogLevel, write: (record: LogRecord) => void): Logger {
   const make = (bound: Record<string, unknown>): Logger => {
     const at = (own: LogLevel) => (message: string, fields?: Record<string, unknown>) => {
-      if (LEVELS.indexOf(own) >= LEVELS.indexOf(level)) write({ level: own, message, fields: { ...bound, ...fields } });
+      if (LEVELS.indexOf(own) >= LEVELS.indexOf(level))
+        write({ level: own, message, fields: { ...bound, ...fields } });
     };
     return {
       debug: at('debug'),

@@ -95,7 +95,9 @@ class Connection implements Database {
   }
 
   #closedError(): CleoError {
-    return new CleoError('E_STORAGE_CLOSED', `${this.file}: closed already`, { details: { file: this.file } });
+    return new CleoError('E_STORAGE_CLOSED', `${this.file}: closed already`, {
+      details: { file: this.file },
+    });
   }
 }
 
@@ -111,6 +113,10 @@ function openError(error: unknown, file: string): unknown {
   return new CleoError(
     readonly ? 'E_STORAGE_READONLY' : code === 'ENOSPC' ? 'E_STORAGE_FULL' : 'E_STORAGE_UNAVAILABLE',
     `${file}: ${(error as Error).message}`,
-    { hint: 'Check that the folder exists and that this user may write it.', details: { file }, cause: error },
+    {
+      hint: 'Check that the folder exists and that this user may write it.',
+      details: { file },
+      cause: error,
+    },
   );
 }

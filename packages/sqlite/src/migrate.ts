@@ -6,7 +6,11 @@ import { isBusy } from './errors.ts';
 const DEADLINE_MS = 5_000;
 
 /** Sets the connection up and brings the schema to the newest version; safe when several processes start at once. */
-export async function migrate(connection: DatabaseSync, file: string, migrations: readonly string[]): Promise<void> {
+export async function migrate(
+  connection: DatabaseSync,
+  file: string,
+  migrations: readonly string[],
+): Promise<void> {
   const deadline = performance.now() + DEADLINE_MS;
   for (;;) {
     try {
@@ -32,7 +36,8 @@ function upgrade(connection: DatabaseSync, migrations: readonly string[]): void 
   try {
     // Read again under the lock: another process may have just done it.
     for (const script of migrations.slice(version(connection))) connection.exec(script);
-    if (version(connection) < migrations.length) connection.exec(`PRAGMA user_version = ${migrations.length}`);
+    if (version(connection) < migrations.length)
+      connection.exec(`PRAGMA user_version = ${migrations.length}`);
     connection.exec('COMMIT');
   } catch (error) {
     if (connection.isTransaction) connection.exec('ROLLBACK');

@@ -17,7 +17,11 @@ const REPLACED_CHECK_MS = 1_000;
  *
  * It reads `PRAGMA data_version`, which costs microseconds and sees every commit; file system events do not.
  */
-export function watchDatabase(database: Database, onChange: () => void, options: WatchOptions = {}): () => void {
+export function watchDatabase(
+  database: Database,
+  onChange: () => void,
+  options: WatchOptions = {},
+): () => void {
   const interval = options.intervalMs ?? 20;
   const pragma = database.sql('PRAGMA data_version');
   const read = () => (pragma.get() as { data_version: number }).data_version;
