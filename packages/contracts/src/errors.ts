@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 const brand = Symbol.for('@cleocode/error');
 
 export interface CleoErrorOptions {
@@ -57,13 +59,15 @@ export class PermanentError extends CleoError {
   }
 }
 
-/** Something thrown, as one line for a log or a journal: non-errors included. */
+/** Something thrown, as text for a log or a journal: non-errors and errors of another realm included. */
 export function errorText(error: unknown): string {
   if (error instanceof Error) return error.message || error.name;
   if (typeof error === 'string') return error;
+  const message = (error as { message?: unknown } | null | undefined)?.message;
+  if (typeof message === 'string' && message) return message;
   try {
     return JSON.stringify(error) ?? String(error);
   } catch {
-    return String(error);
+    return inspect(error, { depth: 0, breakLength: Number.POSITIVE_INFINITY });
   }
 }

@@ -1,4 +1,7 @@
+import { z } from 'zod';
+import { agentIdSchema } from './agent.ts';
 import { CleoError, type CleoErrorOptions } from './errors.ts';
+import type { ConduitMessage } from './message.ts';
 
 /** The codes of the SignalDock error envelope, with their HTTP status and category (WIRE, error table). */
 export const WIRE_ERRORS = {
@@ -35,4 +38,200 @@ export class WireError extends CleoError {
     const retryable = WIRE_ERRORS[code].status === 429 || WIRE_ERRORS[code].status >= 500;
     super(code, message, { retryable, ...options });
   }
+}
+
+export const AGENT_CLASSES = [
+  'personal_assistant',
+  'code_dev',
+  'research',
+  'orchestrator',
+  'security',
+  'devops',
+  'data',
+  'creative',
+  'support',
+  'testing',
+  'documentation',
+  'utility_bot',
+  'custom',
+] as const;
+export const PRIVACY_TIERS = ['public', 'discoverable', 'private'] as const;
+export const VISIBILITIES = ['private', 'public', 'shared'] as const;
+export const CONTENT_TYPES = [
+  'text',
+  'image',
+  'file',
+  'video',
+  'audio',
+  'link',
+  'rich_text',
+  'mixed',
+] as const;
+
+const statusSchema = z.enum(['online', 'offline', 'busy']);
+const slugsSchema = z.array(
+  z.string().regex(/^[a-z0-9_-]{1,64}$/, 'a slug is 1 to 64 of a-z, 0-9, "_", "-"'),
+);
+
+/** An agent as its owner sees it. The key's hash is never part of it. */
+export const wireAgentSchema = z.looseObject({
+  id: z.string(),
+  agentId: z.string(),
+  name: z.string(),
+  description: z.string().optional(),
+  /** One of {@link AGENT_CLASSES}, or one a newer backend knows. */
+  class: z.string(),
+  privacyTier: z.enum(PRIVACY_TIERS),
+  ownerId: z.string().optional(),
+  endpoint: z.string().optional(),
+  webhookSecret: z.string().optional(),
+  capabilities: z.array(z.string()),
+  skills: z.array(z.string()),
+  avatar: z.string().optional(),
+  stats: z.looseObject({
+    messagesSent: z.int(),
+    messagesReceived: z.int(),
+    conversationCount: z.int(),
+    friendCount: z.int(),
+  }),
+  status: statusSchema,
+  isClaimed: z.boolean(),
+  /** Absent before the agent has been seen. */
+  lastSeen: z.string().optional(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+  paymentConfig: z.record(z.string(), z.unknown()).optional(),
+  organizationId: z.string().optional(),
+});
+export type WireAgent = z.infer<typeof wireAgentSchema>;
+
+/** An agent as everyone sees it. */
+export const agentCardSchema = wireAgentSchema.omit({
+  id: true,
+  ownerId: true,
+  webhookSecret: true,
+  updatedAt: true,
+  organizationId: true,
+});
+export type AgentCard = z.infer<typeof agentCardSchema>;
+
+/** What registering an agent takes; everything but the id has a default. */
+export const newAgentSchema = z.object({
+  agentId: agentIdSchema,
+  name: z.string().min(1).max(256).optional(),
+  description: z.string().max(4096).optional(),
+  class: z.enum(AGENT_CLASSES).default('custom'),
+  privacyTier: z.enum(PRIVACY_TIERS).default('public'),
+  endpoint: z.url().max(2048).optional(),
+  capabilities: slugsSchema.max(64).default([]),
+  skills: slugsSchema.max(64).default([]),
+  avatar: z.string().max(2048).optional(),
+  paymentConfig: z.record(z.string(), z.unknown()).optional(),
+});
+export type NewAgent = z.input<typeof newAgentSchema>;
+
+/** What an owner may change. */
+export const agentPatchSchema = z
+  .object({
+    ...newAgentSchema.omit({ agentId: true }).shape,
+    class: z.enum(AGENT_CLASSES),
+    privacyTier: z.enum(PRIVACY_TIERS),
+    capabilities: slugsSchema.max(64),
+    skills: slugsSchema.max(64),
+    status: statusSchema,
+  })
+  .partial();
+export type AgentPatch = z.infer<typeof agentPatchSchema>;
+
+export const wireConversationSchema = z.looseObject({
+  id: z.string(),
+  /** Sorted ascending. */
+  participants: z.array(z.string()),
+  visibility: z.enum(VISIBILITIES),
+  /** One group message counts once. */
+  messageCount: z.int(),
+  lastMessageAt: z.string().optional(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+});
+export type WireConversation = z.infer<typeof wireConversationSchema>;
+
+export const newConversationSchema = z.object({
+  participants: z.array(agentIdSchema).min(1).max(256),
+  visibility: z.enum(VISIBILITIES).default('private'),
+});
+export type NewConversation = z.input<typeof newConversationSchema>;
+
+export const attachmentSchema = z.looseObject({
+  id: z.string(),
+  contentType: z.string(),
+  filename: z.string().optional(),
+  url: z.string(),
+  sizeBytes: z.int().nonnegative().optional(),
+  checksum: z.string().optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
+});
+export type Attachment = z.infer<typeof attachmentSchema>;
+
+/** What the backend reads out of a message's text, and whatever else the sender put beside it. */
+export const wireMetadataSchema = z.looseObject({
+  /** Agent ids, lower-case. */
+  mentions: z.array(z.string()).optional(),
+  directives: z.array(z.string()).optional(),
+  tags: z.array(z.string()).optional(),
+  taskRefs: z.array(z.string()).optional(),
+});
+export type WireMetadata = z.infer<typeof wireMetadataSchema>;
+
+/** One recipient's copy of a message. */
+export const wireMessageSchema = z.looseObject({
+  id: z.string().min(1),
+  conversationId: z.string(),
+  fromAgentId: z.string().min(1),
+  toAgentId: z.string(),
+  content: z.string(),
+  contentType: z.enum(CONTENT_TYPES).catch('text'),
+  status: z.enum(['pending', 'delivered', 'read']),
+  createdAt: z.string(),
+  deliveredAt: z.string().optional(),
+  readAt: z.string().optional(),
+  attachments: z.array(attachmentSchema).optional(),
+  /** Shared by the copies one group send made. */
+  groupId: z.string().optional(),
+  replyTo: z.string().optional(),
+  metadata: wireMetadataSchema.optional(),
+  /** Strictly increasing per backend; the only cursor. A server that predates it sends none. */
+  seq: z.int().nonnegative().optional(),
+});
+export type WireMessage = z.infer<typeof wireMessageSchema>;
+
+/** What sending takes, beside the recipient or the conversation. */
+export const newMessageSchema = z.object({
+  content: z.string(),
+  contentType: z.enum(CONTENT_TYPES).default('text'),
+  attachments: z.array(attachmentSchema).max(32).optional(),
+  replyTo: z.string().min(1).max(128).optional(),
+  metadata: wireMetadataSchema.optional(),
+});
+export type NewMessage = z.input<typeof newMessageSchema>;
+
+/** The answer to "is it online?", computed when it is asked. */
+export const wirePresenceSchema = z.looseObject({
+  agentId: z.string(),
+  online: z.boolean(),
+  status: z.enum(['online', 'busy', 'stale', 'offline']),
+  lastSeen: z.string().optional(),
+});
+export type WirePresence = z.infer<typeof wirePresenceSchema>;
+
+/** A wire message in the shape every transport hands over. What has no place there is kept under its wire name. */
+export function toConduitMessage(wire: WireMessage): ConduitMessage {
+  const { fromAgentId, conversationId, createdAt, toAgentId: _, status: __, ...rest } = wire;
+  return {
+    ...rest,
+    from: fromAgentId,
+    timestamp: createdAt,
+    threadId: conversationId,
+    ...(wire.metadata?.tags && { tags: wire.metadata.tags }),
+  };
 }
