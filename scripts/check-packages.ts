@@ -1,0 +1,255 @@
+/**
+ * Checks every public package as its users get it: built, packed, linted, then installed with npm into an empty
+ * project outside the workspace, imported, type-checked and run there. Prints one line per check; exits 1 on a problem.
+ */
+import { execFile } from 'node:child_process';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+
+interface Manifest {
+  name: string;
+  version: string;
+  private?: boolean;
+  exports?: Record<string, string | Record<string, string>>;
+  bin?: Record<string, string>;
+}
+
+interface Packed {
+  manifest: Manifest;
+  tarball: string;
+  /** Where the tarball was unpacked. */
+  folder: string;
+  /** Relative to `folder`, with forward slashes. */
+  files: string[];
+}
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const temporary = mkdtempSync(join(tmpdir(), 'cleo-packages-'));
+const consumer = join(temporary, 'consumer');
+let problems = 0;
+
+process.env.NO_COLOR = '1';
+process.env.PATH = [dirname(process.execPath), join(root, 'node_modules/.bin'), process.env.PATH].join(
+  delimiter,
+);
+
+try {
+  if (await check('build', build)) await checkPacked(await pack());
+} finally {
+  rmSync(temporary, { recursive: true, force: true });
+}
+console.log(problems === 0 ? 'All packages are fit to publish.' : `Checks that failed: ${problems}.`);
+process.exitCode = problems === 0 ? 0 : 1;
+
+async function checkPacked(packages: Packed[]): Promise<void> {
+  for (const one of packages) {
+    await check(`${one.manifest.name}: contents, publint, types resolve`, async () => [
+      ...contents(one),
+      ...(await lint(one)),
+      ...(await typesResolve(one)),
+    ]);
+  }
+  if (!(await check('npm install of the tarballs', () => install(packages)))) return;
+  const entries = packages.flatMap(entryPoints);
+  for (const entry of entries) await check(`import ${entry}`, () => importEntry(entry));
+  await check('type-check against the installed packages', () => typeCheck(entries));
+  for (const one of packages) {
+    for (const bin of Object.keys(one.manifest.bin ?? {})) {
+      await check(`${bin} --version`, () => printsVersion(one, bin));
+    }
+  }
+}
+
+/** Runs one check and prints its line with the problems it returns or throws. */
+async function check(name: string, body: () => Promise<string[]>): Promise<boolean> {
+  const found = await body().catch((error: Error) => [error.message]);
+  console.log(`${found.length ? 'FAIL' : 'ok  '}  ${name}`);
+  for (const problem of found) console.log(`      ${problem.trimEnd().replaceAll('\n', '\n      ')}`);
+  if (found.length) problems++;
+  return found.length === 0;
+}
+
+/** From nothing: a file left in `dist` by deleted source would be published. */
+async function build(): Promise<string[]> {
+  for (const left of globSync('packages/*/{dist,tsconfig.tsbuildinfo}', { cwd: root })) {
+    rmSync(join(root, left), { recursive: true });
+  }
+  await run('tsc', ['-b'], root);
+  return [];
+}
+
+async function pack(): Promise<Packed[]> {
+  const tarballs = join(temporary, 'tarballs');
+  await run(
+    'npx',
+    ['-y', 'pnpm@12', '-r', '--filter', './packages/*', 'pack', '--pack-destination', tarballs],
+    root,
+  );
+  return Promise.all(
+    globSync('packages/*/package.json', { cwd: root })
+      .sort()
+      .map((file) => readJson<Manifest>(join(root, file)))
+      .filter((manifest) => !manifest.private)
+      .map(async ({ name, version }) => {
+        const base = `${name.replace('@', '').replace('/', '-')}-${version}`;
+        const tarball = join(tarballs, `${base}.tgz`);
+        const folder = join(temporary, 'unpacked', base);
+        mkdirSync(folder, { recursive: true });
+        await run('tar', ['-xzf', tarball, '-C', folder, '--strip-components=1'], root);
+        return {
+          tarball,
+          folder,
+          manifest: readJson<Manifest>(join(folder, 'package.json')),
+          files: readdirSync(folder, { recursive: true, withFileTypes: true })
+            .filter((entry) => entry.isFile())
+            .map((entry) =>
+              join(entry.parentPath, entry.name)
+                .slice(folder.length + 1)
+                .replaceAll('\\', '/'),
+            ),
+        };
+      }),
+  );
+}
+
+function contents({ manifest, folder, files }: Packed): string[] {
+  const targets = [
+    ...Object.entries(manifest.exports ?? {}).flatMap(([path, target]) =>
+      (typeof target === 'string' ? [target] : Object.values(target)).map((file) => ({
+        key: `exports["${path}"]`,
+        file,
+      })),
+    ),
+    ...Object.entries(manifest.bin ?? {}).map(([name, file]) => ({ key: `bin.${name}`, file })),
+  ];
+  return [
+    ...['README.md', 'LICENSE'].filter((file) => !files.includes(file)).map((file) => `${file} is missing`),
+    ...targets
+      .filter(({ file }) => !file.startsWith('./dist/') || !existsSync(join(folder, file)))
+      .map(({ key, file }) => `${key} points at ${file}, which is not a file of dist`),
+    ...files
+      .filter(
+        (file) =>
+          !/^(dist\/.+\.(js|d\.ts|js\.map)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(file),
+      )
+      .map((file) => `${file} does not belong in a package`),
+    ...files
+      .filter((file) => /\.(test|spec)\.|(^|\/)(test|tests|fixtures|__\w+__)\//.test(file))
+      .map((file) => `${file} is a test`),
+    ...['workspace:', 'catalog:']
+      .filter((protocol) => JSON.stringify(manifest).includes(`"${protocol}`))
+      .map((protocol) => `package.json still says ${protocol}`),
+  ];
+}
+
+async function lint({ folder }: Packed): Promise<string[]> {
+  const { messages, pkg } = await publint({ pkgDir: folder, pack: false, strict: true });
+  return messages.map(
+    (message) => `${message.type}: ${formatMessage(message, pkg, { color: false }) ?? message.code}`,
+  );
+}
+
+async function typesResolve({ tarball }: Packed): Promise<string[]> {
+  return failure('attw', ['--profile', 'esm-only', '--no-emoji', '--format', 'ascii', tarball], root);
+}
+
+/** Every `@cleocode/*` must come from its tarball: the overrides keep npm from asking a registry for one. */
+async function install(packages: Packed[]): Promise<string[]> {
+  mkdirSync(consumer);
+  writeJson(join(consumer, 'package.json'), {
+    private: true,
+    type: 'module',
+    dependencies: Object.fromEntries(
+      packages.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`]),
+    ),
+    overrides: Object.fromEntries(packages.map(({ manifest }) => [manifest.name, `$${manifest.name}`])),
+  });
+  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'], consumer);
+  const lock = readJson<{ packages: Record<string, { resolved?: string }> }>(
+    join(consumer, 'package-lock.json'),
+  );
+  return Object.entries(lock.packages)
+    .filter(([path, { resolved }]) => /(^|\/)@cleocode\/[^/]+$/.test(path) && !resolved?.startsWith('file:'))
+    .map(([path, { resolved }]) => `${path} came from ${resolved}, not from its tarball`);
+}
+
+function entryPoints({ manifest }: Packed): string[] {
+  return Object.keys(manifest.exports ?? {}).map((path) => manifest.name + path.slice(1));
+}
+
+/** An import must not fail, print, or keep the process alive. */
+async function importEntry(entry: string): Promise<string[]> {
+  const printed = await run(
+    process.execPath,
+    ['--input-type=module', '--eval', `import '${entry}'`],
+    consumer,
+  );
+  return printed === '' ? [] : [`printed ${printed}`];
+}
+
+/** With `skipLibCheck` off: the declarations must hold by themselves. */
+async function typeCheck(entries: string[]): Promise<string[]> {
+  writeFileSync(
+    join(consumer, 'consumer.ts'),
+    entries.map((entry, index) => `export type * as entry${index} from '${entry}';\n`).join(''),
+  );
+  writeJson(join(consumer, 'tsconfig.json'), {
+    compilerOptions: {
+      target: 'es2024',
+      lib: ['es2024', 'esnext.disposable'],
+      module: 'nodenext',
+      strict: true,
+      noEmit: true,
+      skipLibCheck: false,
+      types: ['node'],
+      typeRoots: [join(root, 'node_modules/@types')],
+    },
+    files: ['consumer.ts'],
+  });
+  return failure('tsc', ['--project', consumer], consumer);
+}
+
+async function printsVersion({ manifest }: Packed, bin: string): Promise<string[]> {
+  const printed = await run(join(consumer, 'node_modules/.bin', bin), ['--version'], consumer);
+  return printed.includes(manifest.version) ? [] : [`printed ${printed}, not ${manifest.version}`];
+}
+
+/** What a command that must succeed had to say when it did not. */
+function failure(command: string, args: string[], cwd: string): Promise<string[]> {
+  return run(command, args, cwd).then(
+    () => [],
+    (error: Error) => [error.message],
+  );
+}
+
+/** Standard output, trimmed; throws with everything the command printed when it fails or takes over three minutes. */
+function run(command: string, args: string[], cwd: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(command, args, { cwd, timeout: 180_000, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
+      if (!error) return resolve(stdout.trim());
+      const how = error.killed ? 'took over three minutes' : `failed (${error.code ?? error.signal})`;
+      reject(new Error(`${command} ${args.join(' ')} ${how}\n${stdout}${stderr}`, { cause: error }));
+    });
+  });
+}
+
+function readJson<T>(file: string): T {
+  return JSON.parse(readFileSync(file, 'utf8')) as T;
+}
+
+function writeJson(file: string, value: unknown): void {
+  writeFileSync(file, JSON.stringify(value, undefined, 2));
+}
