@@ -10,10 +10,11 @@ export interface IntakeSource {
    */
   readonly ackable: boolean;
   /**
-   * It pages in ascending `seq` order from a cursor and will come back to what was deferred. Only such a source may
-   * refill a lane that had to turn a message away; anything pushed behind the gap would break the order.
+   * Given by a source that pages: these messages are everything unread with a greater `seq`, in ascending order, up to
+   * the last of them (0 for a backend without `seq`, read from its beginning). Only such a page may refill a
+   * conversation that had to turn a message away; anything pushed behind that gap would break the order.
    */
-  readonly scan: boolean;
+  readonly afterSeq?: number;
 }
 
 export interface ReceiveResult {
@@ -42,6 +43,8 @@ export type InboxEvent =
     }
   | { type: 'dead'; message: ConduitMessage; attempts: number; error: string }
   | { type: 'dropped'; message: ConduitMessage; plugin: string; reason: string }
+  /** Finished before, in an earlier run or as another copy: not handled again, only acked. */
+  | { type: 'known'; message: ConduitMessage }
   /** The inbox cannot work (`storage_full`, `ack_failing`, …) or can again (`resolved`). */
   | { type: 'problem'; code: string; message: string; resolved: boolean }
   /** Something was deferred, and there is room again: scan now. */

@@ -8,7 +8,6 @@ export const KERNEL_ERROR_CODES = [
   'E_CONFIG_INVALID',
   'E_PLUGIN_NOT_FOUND',
   'E_PLUGIN_INVALID',
-  'E_PLUGIN_DUPLICATE',
   'E_PLUGIN_OPTIONS',
   'E_PLUGIN_API_VERSION',
   'E_PLUGIN_FAILED',
@@ -19,6 +18,7 @@ export const KERNEL_ERROR_CODES = [
   'E_SERVICE_CYCLE',
   'E_KERNEL_STATE',
   'E_HANDLER_TIMEOUT',
+  'E_DELIVERY_OVER',
   'E_AGENT_MISMATCH',
 ] as const;
 
@@ -38,6 +38,8 @@ export class KernelError extends CleoError {
   declare readonly code: KernelErrorCode;
   readonly plugin: string | undefined;
   readonly phase: Phase | undefined;
+  /** What else went wrong on the way out, such as a plugin that failed while a failed start was rolled back. */
+  readonly others: unknown[] = [];
 
   constructor(code: KernelErrorCode, message: string, options: KernelErrorOptions = {}) {
     super(code, message, options);

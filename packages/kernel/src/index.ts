@@ -1,4 +1,15 @@
+export type { AgentConfig, KernelTimeouts } from './config/types.ts';
+export type { KernelDescription } from './describe.ts';
 export * from './errors.ts';
+export type { InboxOptions } from './inbox/options.ts';
+export type {
+  DispatchResult,
+  Kernel,
+  KernelConfig,
+  KernelState,
+  StopReport,
+} from './kernel.ts';
+export { createKernel } from './kernel.ts';
 export * from './logger.ts';
 export * from './plugin.ts';
 export * from './state-dir.ts';

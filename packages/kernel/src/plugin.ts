@@ -48,7 +48,10 @@ export interface KernelHooks {
 export type HookName = keyof KernelHooks;
 
 export interface HookOptions {
-  /** Before (`pre`) or after (`post`) the handlers of plugins that say nothing; inside a band plugin order holds. */
+  /**
+   * For `message`: before (`pre`) or after (`post`) the handlers of all plugins that say nothing; inside a band plugin
+   * order holds. For the other hooks it orders the plugin's own handlers: plugins begin and end one by one.
+   */
   order?: 'pre' | 'post';
   /** This handler's deadline in milliseconds, instead of the kernel's for this hook. */
   timeoutMs?: number;

@@ -1,0 +1,50 @@
+/**
+ * Waits for `work` at most `ms` milliseconds, then rejects with what `timedOut` makes. The late outcome of `work` goes to
+ * nobody. The timer keeps the process alive and is always cleared: a deadline that the process exits before is none.
+ */
+export function withDeadline<T>(work: PromiseLike<T>, ms: number, timedOut: () => unknown): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => reject(timedOut()), ms);
+    work.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (error) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
+  });
+}
+
+/** Resolves after `ms` milliseconds, or at once (without rejecting) when `signal` aborts. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+  });
+}
+
+/** Exponential backoff with full jitter after the cap: anywhere between half and the whole of `base · 2ⁿ`. */
+export function backoff(
+  attempt: number,
+  baseMs: number,
+  capMs: number,
+  random: () => number = Math.random,
+): number {
+  const ceiling = Math.min(capMs, baseMs * 2 ** attempt);
+  return ceiling * (0.5 + random() / 2);
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  );
+}

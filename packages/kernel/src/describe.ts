@@ -1,0 +1,54 @@
+import type { Phase } from './errors.ts';
+import type { Hooks } from './hooks.ts';
+import type { KernelState } from './kernel.ts';
+import type { HookName } from './plugin.ts';
+import type { PluginHost } from './plugin-host.ts';
+
+export interface KernelDescription {
+  state: KernelState;
+  /** In resolved order. */
+  plugins: {
+    name: string;
+    version: string;
+    requires: string[];
+    optional: string[];
+    provides: string[];
+    hooks: Partial<Record<HookName, number>>;
+    tasks: { name: string; state: string; restarts: number }[];
+    /** Milliseconds spent per phase. */
+    ms: Partial<Record<Phase, number>>;
+  }[];
+  services: { id: string; provider: string }[];
+}
+
+const HOOKS: readonly HookName[] = ['init', 'start', 'message', 'stop'];
+
+export function describePlugins(
+  hosts: readonly PluginHost[],
+  hooks: Hooks,
+): Pick<KernelDescription, 'plugins'> {
+  return {
+    plugins: hosts.map((host) => {
+      const { version, requires = {}, optional = {}, provides = [] } = host.plugin.definition;
+      const own = HOOKS.flatMap((hook) => hooks.entries(hook)).filter(
+        (one) => one.plugin === host.name && !one.internal,
+      );
+      const counts: Partial<Record<HookName, number>> = {};
+      for (const { hook } of own) counts[hook] = (counts[hook] ?? 0) + 1;
+      return {
+        name: host.name,
+        version,
+        requires: idsOf(requires),
+        optional: idsOf(optional),
+        provides: idsOf(provides),
+        hooks: counts,
+        tasks: host.tasks.map(({ name, state, restarts }) => ({ name, state, restarts })),
+        ms: { ...host.ms },
+      };
+    }),
+  };
+}
+
+function idsOf(refs: object): string[] {
+  return Object.values(refs).map((ref: { id: string }) => ref.id);
+}

@@ -1,0 +1,121 @@
+import { CleoError } from '@cleocode/contracts';
+import { isThenable } from '../deadline.ts';
+import { KernelError } from '../errors.ts';
+import type { HookEntry, HookRun } from '../hooks.ts';
+import { HandlerDelivery, type Outbox } from './delivery.ts';
+import type { Item } from './lanes.ts';
+
+export interface HandlerFailure {
+  plugin: string;
+  error: unknown;
+}
+
+const NOTHING = Promise.resolve();
+
+/**
+ * One pass of a message over its handlers. Each handler is contained: what it throws, rejects with, or never settles is
+ * noted under its plugin's name, and the next one runs. Handlers that succeeded in an earlier attempt are left out.
+ */
+export class Attempt implements HookRun {
+  readonly failures: HandlerFailure[] = [];
+  /** A stop gave it up before every handler had its turn. */
+  cutShort = false;
+  dropped: { plugin: string; reason: string } | undefined;
+  readonly #item: Item;
+  readonly #number: number;
+  readonly #outbox: Outbox;
+  readonly #timeoutMs: number;
+  #current: HandlerDelivery | undefined;
+  #abandonedFor: unknown;
+  #release: (() => void) | undefined;
+
+  constructor(item: Item, number: number, outbox: Outbox, timeoutMs: number) {
+    this.#item = item;
+    this.#number = number;
+    this.#outbox = outbox;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** No retry can help: a handler said so. */
+  get permanent(): boolean {
+    return this.failures.some(({ error }) => CleoError.is(error, 'E_PERMANENT'));
+  }
+
+  invoke(entry: HookEntry): Promise<void> {
+    if (!entry.active || this.dropped || this.#item.handled.has(entry)) return NOTHING;
+    if (this.#abandonedFor !== undefined) {
+      this.cutShort = true;
+      return NOTHING;
+    }
+    const delivery = new HandlerDelivery(this.#item, this.#number, entry.plugin, this.#outbox);
+    this.#current = delivery;
+    let outcome: unknown;
+    try {
+      outcome = entry.handler(delivery as never);
+    } catch (error) {
+      this.#failed(entry, delivery, error);
+      return NOTHING;
+    }
+    if (isThenable(outcome)) return this.#settle(entry, delivery, outcome);
+    this.#succeeded(entry, delivery);
+    return NOTHING;
+  }
+
+  /** Gives the attempt up: the running handler's signal aborts and nobody waits for it any more. */
+  abandon(reason: unknown): void {
+    this.#abandonedFor = reason;
+    this.#current?.end(reason);
+    this.#release?.();
+  }
+
+  /** Waits for a handler until it settles, its deadline passes, or the attempt is abandoned; a late outcome goes nowhere. */
+  #settle(entry: HookEntry, delivery: HandlerDelivery, outcome: PromiseLike<unknown>): Promise<void> {
+    return new Promise((resolve) => {
+      let settled = false;
+      const settle = (note: () => void): void => {
+        if (settled) return;
+        settled = true;
+        clearTimeout(timer);
+        this.#release = undefined;
+        note();
+        resolve();
+      };
+      const ms = entry.timeoutMs ?? this.#timeoutMs;
+      const timer = setTimeout(
+        () => settle(() => this.#failed(entry, delivery, handlerTimeout(entry, ms))),
+        ms,
+      );
+      this.#release = () =>
+        settle(() => {
+          this.cutShort = true;
+        });
+      outcome.then(
+        () => settle(() => this.#succeeded(entry, delivery)),
+        (error) => settle(() => this.#failed(entry, delivery, error)),
+      );
+    });
+  }
+
+  #succeeded(entry: HookEntry, delivery: HandlerDelivery): void {
+    this.#item.handled.add(entry);
+    if (delivery.droppedBecause !== undefined)
+      this.dropped = { plugin: entry.plugin, reason: delivery.droppedBecause };
+  }
+
+  #failed(entry: HookEntry, delivery: HandlerDelivery, error: unknown): void {
+    delivery.end(error ?? new Error('failed'));
+    this.failures.push({ plugin: entry.plugin, error });
+  }
+}
+
+function handlerTimeout(entry: HookEntry, ms: number): KernelError {
+  return new KernelError(
+    'E_HANDLER_TIMEOUT',
+    `${entry.plugin}: the message handler did not settle within ${ms} ms`,
+    {
+      plugin: entry.plugin,
+      phase: 'message',
+      hint: 'Make it watch delivery.signal, or give it more time with timeoutMs.',
+    },
+  );
+}

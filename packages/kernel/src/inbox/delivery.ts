@@ -1,0 +1,81 @@
+import type { ConduitMessage } from '@cleocode/contracts';
+import { KernelError } from '../errors.ts';
+import type { Delivery } from '../plugin.ts';
+import type { Item } from './lanes.ts';
+
+/** Sends for a delivery; the kernel binds it to the transport. */
+export type Outbox = (
+  to: string,
+  content: string,
+  options: { conversationId?: string; replyTo?: string; idempotencyKey: string; signal: AbortSignal },
+) => Promise<{ messageId: string }>;
+
+/**
+ * One handler's view of one attempt. When the attempt is over (deadline, stop) it goes dead: what a late handler still
+ * sends is refused, because another attempt may be at work.
+ */
+export class HandlerDelivery implements Delivery {
+  readonly message: ConduitMessage;
+  readonly attempt: number;
+  readonly source: string;
+  droppedBecause: string | undefined;
+  readonly #plugin: string;
+  readonly #outbox: Outbox;
+  readonly #key: string;
+  #sent = 0;
+  #over: unknown;
+  #abort: AbortController | undefined;
+
+  constructor(item: Item, attempt: number, plugin: string, outbox: Outbox) {
+    this.message = item.message;
+    this.attempt = attempt;
+    this.source = item.source;
+    this.#plugin = plugin;
+    this.#outbox = outbox;
+    this.#key = item.key;
+  }
+
+  /** Made when first asked for: most handlers never look, and a controller for each message is not free. */
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#over) this.#abort.abort(this.#over);
+    return this.#abort.signal;
+  }
+
+  reply(content: string): Promise<{ messageId: string }> {
+    const { from, threadId, id } = this.message;
+    return this.#push(from, content, { replyTo: id, ...(threadId && { conversationId: threadId }) });
+  }
+
+  send(to: string, content: string): Promise<{ messageId: string }> {
+    return this.#push(to, content, {});
+  }
+
+  drop(reason: string): void {
+    this.droppedBecause = reason;
+  }
+
+  /** Ends this view: aborts its signal with `reason`, and refuses what comes after. */
+  end(reason: unknown): void {
+    this.#over = reason;
+    this.#abort?.abort(reason);
+  }
+
+  async #push(to: string, content: string, options: { conversationId?: string; replyTo?: string }) {
+    if (this.#over)
+      throw new KernelError(
+        'E_DELIVERY_OVER',
+        `${this.#plugin}: this delivery is over, nothing more is sent for it`,
+        {
+          plugin: this.#plugin,
+          phase: 'message',
+          hint: 'Watch delivery.signal and stop when it aborts.',
+          cause: this.#over,
+        },
+      );
+    this.#sent += 1;
+    // The same for the n-th message of every attempt, so that a retry does not say things twice.
+    const idempotencyKey = `${this.#key}:${this.#plugin}:${this.#sent}`;
+    return this.#outbox(to, content, { ...options, idempotencyKey, signal: this.signal });
+  }
+}

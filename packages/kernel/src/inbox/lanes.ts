@@ -1,0 +1,146 @@
+import type { ConduitMessage, IntakeSource } from '@cleocode/contracts';
+import { messageKey } from '@cleocode/contracts';
+import type { HookEntry } from '../hooks.ts';
+
+/** A message the inbox has taken responsibility for. */
+export interface Item {
+  readonly key: string;
+  readonly message: ConduitMessage;
+  readonly source: string;
+  readonly lane: Lane;
+  /** Ids to ack at the backend when it is done: one per copy that an ackable source has shown. */
+  readonly ackIds: string[];
+  /** Handlers that need not run again on a retry. */
+  readonly handled: Set<HookEntry>;
+}
+
+/** The messages of one conversation, in order; at most one of them is being handled. */
+export interface Lane {
+  readonly name: string;
+  readonly items: Item[];
+  /** Handling one, or waiting before a retry: not to be started again. */
+  busy: boolean;
+  /** The first message it had to turn away; what comes after it must wait for it. */
+  gap: Gap | undefined;
+}
+
+interface Gap {
+  key: string;
+  seq: number;
+}
+
+export interface LaneLimits {
+  capacity: number;
+  capacityBytes: number;
+  laneCapacity: number;
+}
+
+/**
+ * Accepts messages into the lane of their conversation, within bounds, so that order inside a conversation holds and one
+ * conversation that does not move cannot take all the room.
+ */
+export class Lanes {
+  readonly #limits: LaneLimits;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #items = new Map<string, Item>();
+  #bytes = 0;
+  /** Set when the inbox as a whole was full: the same rule as a lane's gap, for every lane. */
+  #gap: Gap | undefined;
+
+  constructor(limits: LaneLimits) {
+    this.#limits = limits;
+  }
+
+  get size(): number {
+    return this.#items.size;
+  }
+
+  get room(): number {
+    return this.#bytes >= this.#limits.capacityBytes
+      ? 0
+      : Math.max(0, this.#limits.capacity - this.#items.size);
+  }
+
+  /** The item in flight or waiting under `key`. */
+  get(key: string): Item | undefined {
+    return this.#items.get(key);
+  }
+
+  /** Puts one message at the end of its lane, or says no and notes the gap. */
+  accept(message: ConduitMessage, source: IntakeSource): Item | undefined {
+    const key = messageKey(message);
+    const name = message.threadId ?? message.groupId ?? message.from;
+    let lane = this.#lanes.get(name);
+    if (this.room === 0 || blocked(this.#gap, key, message, source)) {
+      this.#gap ??= gapAt(key, message);
+      return undefined;
+    }
+    if (lane && (lane.items.length >= this.#limits.laneCapacity || blocked(lane.gap, key, message, source))) {
+      lane.gap ??= gapAt(key, message);
+      return undefined;
+    }
+    this.#gap = closed(this.#gap, key, message);
+    if (!lane) {
+      lane = { name, items: [], busy: false, gap: undefined };
+      this.#lanes.set(name, lane);
+    }
+    lane.gap = closed(lane.gap, key, message);
+    const item: Item = {
+      key,
+      message,
+      source: source.name,
+      lane,
+      ackIds: source.ackable ? [message.id] : [],
+      handled: new Set(),
+    };
+    lane.items.push(item);
+    this.#items.set(key, item);
+    this.#bytes += message.content.length;
+    return item;
+  }
+
+  /**
+   * Takes an item out: it is finished, whichever way. Answers whether a source that was turned away should come back now:
+   * once when half of the room is free again, and once more when all of it is.
+   */
+  remove(item: Item): boolean {
+    const { lane } = item;
+    lane.items.splice(lane.items.indexOf(item), 1);
+    this.#items.delete(item.key);
+    this.#bytes -= item.message.content.length;
+    if (lane.items.length === 0 && !lane.gap) this.#lanes.delete(lane.name);
+    const { capacity, laneCapacity } = this.#limits;
+    return (
+      (lane.gap !== undefined && atMark(lane.items.length, laneCapacity)) ||
+      (this.#gap !== undefined && this.room > 0 && atMark(this.#items.size, capacity))
+    );
+  }
+
+  /** Forgets what waits and is not being handled; it comes back from the backend. */
+  clear(): void {
+    for (const item of [...this.#items.values()])
+      if (!(item.lane.busy && item.lane.items[0] === item)) this.remove(item);
+  }
+}
+
+function atMark(length: number, limit: number): boolean {
+  return length === Math.floor(limit / 2) || length === 0;
+}
+
+/** Whether an earlier message of this conversation was turned away and has not come back. */
+function blocked(gap: Gap | undefined, key: string, message: ConduitMessage, source: IntakeSource): boolean {
+  if (!gap || gap.key === key) return false;
+  if (message.seq !== undefined && message.seq < gap.seq) return false;
+  // A page that starts before the gap and shows only later messages proves that the missing one is gone.
+  return source.afterSeq === undefined || source.afterSeq >= gap.seq;
+}
+
+function gapAt(key: string, message: ConduitMessage): Gap {
+  return { key, seq: message.seq ?? Number.POSITIVE_INFINITY };
+}
+
+/** The gap after `message` got in: closed by the missing message itself, or by a page that has gone past it. */
+function closed(gap: Gap | undefined, key: string, message: ConduitMessage): Gap | undefined {
+  if (!gap || gap.key === key) return undefined;
+  return message.seq !== undefined && message.seq < gap.seq ? gap : undefined;
+}

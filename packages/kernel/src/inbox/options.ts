@@ -1,0 +1,28 @@
+export interface InboxOptions {
+  /** Handlers at work at once. Default 16. */
+  concurrency?: number;
+  /** Messages held at once, waiting or being handled. Default 1,024. */
+  capacity?: number;
+  /** Characters of content held at once. Default 32 Mi. */
+  capacityBytes?: number;
+  /** Messages of one conversation held at once, so that one that does not move leaves room for others. Default 128. */
+  laneCapacity?: number;
+  /** Failed attempts before a message becomes a dead letter. Default 5. Attempts cut short by a crash count half. */
+  maxAttempts?: number;
+  /** The first retry waits about this long, in milliseconds; each further one twice as long. Default 1,000. */
+  retryBaseMs?: number;
+  /** The longest wait before a retry, in milliseconds. Default 60,000. */
+  retryMaxMs?: number;
+}
+
+export function withDefaults(options: InboxOptions): Required<InboxOptions> {
+  return {
+    concurrency: options.concurrency ?? 16,
+    capacity: options.capacity ?? 1024,
+    capacityBytes: options.capacityBytes ?? 32 * 1024 * 1024,
+    laneCapacity: options.laneCapacity ?? 128,
+    maxAttempts: options.maxAttempts ?? 5,
+    retryBaseMs: options.retryBaseMs ?? 1_000,
+    retryMaxMs: options.retryMaxMs ?? 60_000,
+  };
+}

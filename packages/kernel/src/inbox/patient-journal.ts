@@ -1,0 +1,60 @@
+import type { Journal, MaybePromise } from '@cleocode/contracts';
+import { backoff, isThenable, pause } from '../deadline.ts';
+import { type Problems, storageProblem } from './problems.ts';
+
+/** What an operation answers when the inbox gave up before the journal worked. */
+export const GAVE_UP = Symbol('gave up');
+
+const RETRY_BASE_MS = 250;
+const RETRY_CAP_MS = 5_000;
+
+/**
+ * The journal, asked until it answers: a message whose handlers have finished must not be handed to them again for want of
+ * a disk. While it fails, the problem is reported; nothing is acked, because nothing comes back from here.
+ */
+export class PatientJournal {
+  readonly #journal: Journal;
+  readonly #problems: Problems;
+  readonly #givenUp: AbortSignal;
+
+  constructor(journal: Journal, problems: Problems, givenUp: AbortSignal) {
+    this.#journal = journal;
+    this.#problems = problems;
+    this.#givenUp = givenUp;
+  }
+
+  /** Answers without a promise when the journal does: the hot path of a journal in memory. */
+  ask<T>(operation: (journal: Journal) => MaybePromise<T>): MaybePromise<T | typeof GAVE_UP> {
+    let answer: MaybePromise<T>;
+    try {
+      answer = operation(this.#journal);
+    } catch (error) {
+      answer = Promise.reject(error);
+    }
+    if (!isThenable(answer)) {
+      this.#problems.resolve('storage');
+      return answer;
+    }
+    return this.#persist(answer as Promise<T>, operation);
+  }
+
+  async #persist<T>(
+    first: Promise<T>,
+    operation: (journal: Journal) => MaybePromise<T>,
+  ): Promise<T | typeof GAVE_UP> {
+    let answer: MaybePromise<T> = first;
+    for (let failures = 0; ; failures++) {
+      try {
+        const value = await answer;
+        this.#problems.resolve('storage');
+        return value;
+      } catch (error) {
+        const { code, message } = storageProblem(error);
+        this.#problems.report(code, message);
+        await pause(backoff(failures, RETRY_BASE_MS, RETRY_CAP_MS), this.#givenUp);
+        if (this.#givenUp.aborted) return GAVE_UP;
+      }
+      answer = (async () => operation(this.#journal))();
+    }
+  }
+}

@@ -1,0 +1,198 @@
+import { errorText, type ServiceRef } from '@cleocode/contracts';
+import { withDeadline } from './deadline.ts';
+import { KernelError, type Phase } from './errors.ts';
+import type { Hooks } from './hooks.ts';
+import type { Logger } from './logger.ts';
+import type { HookName, HookOptions, KernelHooks, Plugin, PluginContext } from './plugin.ts';
+import type { Services } from './services.ts';
+import { SupervisedTask } from './supervisor.ts';
+
+/** What a plugin could not do in time or at all while it was being ended. */
+export interface Forced {
+  plugin: string;
+  phase: Phase;
+  error: unknown;
+}
+
+export interface HostParts {
+  hooks: Hooks;
+  services: Services;
+  logger: Logger;
+  /** Which handlers may still be added, by what the kernel is doing. */
+  accepts(hook: HookName): boolean;
+  onHandlersChanged(): void;
+}
+
+/** One plugin of a running kernel: its context, and the ledger of everything it has put up and must take down. */
+export class PluginHost {
+  readonly name: string;
+  /** In the resolved order, from 0. */
+  readonly position: number;
+  readonly plugin: Plugin;
+  readonly logger: Logger;
+  readonly tasks: SupervisedTask[] = [];
+  /** Milliseconds spent in each phase. */
+  readonly ms: Partial<Record<Phase, number>> = {};
+  readonly #parts: HostParts;
+  readonly #abort = new AbortController();
+  readonly #defers: (() => void | Promise<void>)[] = [];
+  #inSetup = false;
+  #initialized = false;
+
+  constructor(name: string, plugin: Plugin, position: number, parts: HostParts) {
+    this.name = name;
+    this.plugin = plugin;
+    this.logger = parts.logger.child({ plugin: this.name });
+    this.#parts = parts;
+    this.position = position;
+  }
+
+  /** Runs the plugin's `setup` with its validated options and the services it asked for. */
+  setup(options: unknown): void {
+    const { definition } = this.plugin;
+    const started = performance.now();
+    this.#inSetup = true;
+    try {
+      const result: unknown = definition.setup(this.#context(), options, this.#deps() as never);
+      if (result instanceof Promise) {
+        result.catch((error) => this.logger.error('setup rejected', { error: errorText(error) }));
+        throw new KernelError('E_PLUGIN_INVALID', `${this.name}: setup returned a promise`, {
+          plugin: this.name,
+          phase: 'setup',
+          hint: 'setup only declares; open connections and files in an init handler.',
+        });
+      }
+    } catch (error) {
+      throw blame(error, this.name, 'setup');
+    } finally {
+      this.#inSetup = false;
+      this.ms.setup = performance.now() - started;
+    }
+    for (const ref of definition.provides ?? [])
+      if (!this.#parts.services.has(ref))
+        throw new KernelError(
+          'E_SERVICE_MISSING',
+          `${this.name} declares the service "${ref.id}" but did not provide it`,
+          {
+            plugin: this.name,
+            phase: 'setup',
+            hint: `Call ctx.provide for "${ref.id}" in setup, or take it out of "provides".`,
+          },
+        );
+  }
+
+  /** Every `init` handler ran to its end: its `stop` handlers are owed. */
+  get initialized(): boolean {
+    return this.#initialized;
+  }
+
+  markInitialized(): void {
+    this.#initialized = true;
+  }
+
+  /** Tells the plugin that its end has come, before its `stop` handlers run. */
+  abort(reason: string): void {
+    this.#abort.abort(new Error(`${this.name} is being stopped: ${reason}`));
+  }
+
+  /** After the `stop` handlers: waits for the tasks, then runs what was deferred, last first; each within `timeoutMs`. */
+  async dispose(timeoutMs: number): Promise<Forced[]> {
+    const forced: Forced[] = [];
+    const attempt = async (what: string, work: () => PromiseLike<void> | void): Promise<void> => {
+      try {
+        await withDeadline(Promise.resolve().then(work), timeoutMs, () => this.#late(what, timeoutMs));
+      } catch (error) {
+        forced.push({ plugin: this.name, phase: 'stop', error: blame(error, this.name, 'stop') });
+      }
+    };
+    await Promise.all(this.tasks.map((task) => attempt(`task "${task.name}"`, () => task.ended)));
+    for (const dispose of this.#defers.splice(0).reverse()) await attempt('a deferred clean-up', dispose);
+    return forced;
+  }
+
+  #late(what: string, ms: number): KernelError {
+    return new KernelError(
+      'E_PLUGIN_TIMEOUT',
+      `${this.name}: ${what} did not end within ${ms} ms of the stop`,
+      {
+        plugin: this.name,
+        phase: 'stop',
+        hint: 'Watch the signal it is given, and bound every wait.',
+      },
+    );
+  }
+
+  #context(): PluginContext {
+    const host = this;
+    return {
+      plugin: this.name,
+      logger: this.logger,
+      signal: this.#abort.signal,
+      on(hook, handler, options) {
+        return host.#on(hook, handler, options ?? {});
+      },
+      provide(ref, implementation) {
+        host.#provide(ref, implementation);
+      },
+      defer(dispose) {
+        host.#defers.push(dispose);
+      },
+      task(name, work) {
+        if (host.#inSetup)
+          throw new KernelError('E_KERNEL_STATE', `${host.name}: task "${name}" was started in setup`, {
+            plugin: host.name,
+            phase: 'setup',
+            hint: 'Start tasks in an init or start handler.',
+          });
+        host.tasks.push(new SupervisedTask(name, work, host.#abort.signal, host.logger));
+      },
+    };
+  }
+
+  #on<H extends HookName>(hook: H, handler: KernelHooks[H], { order, timeoutMs }: HookOptions): () => void {
+    if (!this.#parts.accepts(hook))
+      throw new KernelError(
+        'E_KERNEL_STATE',
+        `${this.name}: a handler for "${hook}" was added after that hook ran`,
+        {
+          plugin: this.name,
+          hint: `Add "${hook}" handlers in setup.`,
+        },
+      );
+    const entry = { plugin: this.name, hook, handler, timeoutMs, active: true };
+    const remove = this.#parts.hooks.add(entry, this.position, order);
+    if (hook === 'message') this.#parts.onHandlersChanged();
+    return remove;
+  }
+
+  #provide(ref: ServiceRef<unknown>, implementation: unknown): void {
+    const declared = this.plugin.definition.provides?.some(({ id }) => id === ref.id);
+    if (!this.#inSetup || !declared)
+      throw new KernelError(
+        'E_SERVICE_UNDECLARED',
+        `${this.name} provides the service "${ref.id}" ${declared ? 'outside setup' : 'without declaring it'}`,
+        {
+          plugin: this.name,
+          phase: 'setup',
+          hint: declared ? 'Call ctx.provide in setup.' : `Add "${ref.id}" to the plugin's "provides".`,
+        },
+      );
+    this.#parts.services.provide(this.name, ref, implementation);
+  }
+
+  #deps(): Record<string, unknown> {
+    const { requires = {}, optional = {} } = this.plugin.definition;
+    const refs = Object.entries({ ...requires, ...optional }) as [string, ServiceRef<unknown>][];
+    return Object.fromEntries(refs.map(([key, ref]) => [key, this.#parts.services.get(ref)]));
+  }
+}
+
+/** The same error when it already names a plugin, else a `KernelError` that does. */
+export function blame(error: unknown, plugin: string, phase: Phase): KernelError {
+  if (KernelError.is(error) && error.plugin) return error;
+  return new KernelError('E_PLUGIN_FAILED', `${plugin} failed in ${phase}: ${errorText(error)}`, {
+    plugin,
+    phase,
+    cause: error,
+  });
+}
