@@ -27,6 +27,7 @@ export type Band = keyof typeof BANDS;
 
 interface Placed {
   entry: HookEntry;
+  band: Band;
   /** Tapable's `stage`: smaller runs first, equal keeps the order of registration. */
   stage: number;
 }
@@ -41,7 +42,7 @@ export class Hooks {
 
   /** Adds a handler of the plugin at `position` in the resolved order; returns the function that takes it away. */
   add(entry: HookEntry, position: number, band: Band = 'normal'): () => void {
-    const placed = { entry, stage: stageOf(entry.hook, position, BANDS[band]) };
+    const placed = { entry, band, stage: stageOf(entry.hook, position, BANDS[band]) };
     this.#placed[entry.hook].push(placed);
     delete this.#carriers[entry.hook];
     return () => {
@@ -54,6 +55,11 @@ export class Hooks {
 
   entries(hook: HookName): HookEntry[] {
     return this.#placed[hook].map(({ entry }) => entry);
+  }
+
+  /** Whether some plugin handles messages; one that only looks at them first (`pre`) does not. */
+  get handlesMessages(): boolean {
+    return this.#placed.message.some(({ band }) => band !== 'pre');
   }
 
   /** One pass over the handlers of `hook`, in order, each awaited. */

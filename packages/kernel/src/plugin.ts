@@ -50,7 +50,8 @@ export type HookName = keyof KernelHooks;
 export interface HookOptions {
   /**
    * For `message`: before (`pre`) or after (`post`) the handlers of all plugins that say nothing; inside a band plugin
-   * order holds. For the other hooks it orders the plugin's own handlers: plugins begin and end one by one.
+   * order holds. A `pre` handler looks first and may drop; messages wait until a plugin without it handles them. For the
+   * other hooks it orders the plugin's own handlers: plugins begin and end one by one.
    */
   order?: 'pre' | 'post';
   /** This handler's deadline in milliseconds, instead of the kernel's for this hook. */

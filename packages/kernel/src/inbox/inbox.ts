@@ -199,7 +199,7 @@ export class KernelInbox implements Inbox {
 
   #pump(): void {
     if (!this.#open || this.#closed || this.#ready.length === 0) return;
-    if (this.#parts!.hooks.entries('message').length === 0) {
+    if (!this.#parts!.hooks.handlesMessages) {
       this.#problems.report('no_handler', 'no plugin handles messages: they wait at the backend');
       return;
     }
