@@ -245,7 +245,7 @@ class PluginKernel implements Kernel {
       journal: this.#services.get(services.journal)!,
       logger: this.#logger,
       messageTimeoutMs: this.#timeouts.messageMs,
-      agentId: () => agent?.id ?? '',
+      agentId: agent?.id ?? '',
       ack: async (ids, signal) => {
         await transport?.ack(ids, { signal });
       },

@@ -11,7 +11,7 @@ export interface Item {
   /** Ids to ack at the backend when it is done: one per copy that an ackable source has shown. */
   readonly ackIds: string[];
   /** Handlers that need not run again on a retry. */
-  readonly handled: Set<HookEntry>;
+  handled: Set<HookEntry> | undefined;
 }
 
 /** The messages of one conversation, in order; at most one of them is being handled. */
@@ -91,7 +91,7 @@ export class Lanes {
       source: source.name,
       lane,
       ackIds: source.ackable ? [message.id] : [],
-      handled: new Set(),
+      handled: undefined,
     };
     lane.items.push(item);
     this.#items.set(key, item);
@@ -100,12 +100,12 @@ export class Lanes {
   }
 
   /**
-   * Takes an item out: it is finished, whichever way. Answers whether a source that was turned away should come back now:
+   * Takes the first item out of its lane: it is finished, whichever way. Answers whether a source that was turned away should come back now:
    * once when half of the room is free again, and once more when all of it is.
    */
   remove(item: Item): boolean {
     const { lane } = item;
-    lane.items.splice(lane.items.indexOf(item), 1);
+    lane.items.shift();
     this.#items.delete(item.key);
     this.#bytes -= item.message.content.length;
     if (lane.items.length === 0 && !lane.gap) this.#lanes.delete(lane.name);
@@ -114,12 +114,6 @@ export class Lanes {
       (lane.gap !== undefined && atMark(lane.items.length, laneCapacity)) ||
       (this.#gap !== undefined && this.room > 0 && atMark(this.#items.size, capacity))
     );
-  }
-
-  /** Forgets what waits and is not being handled; it comes back from the backend. */
-  clear(): void {
-    for (const item of [...this.#items.values()])
-      if (!(item.lane.busy && item.lane.items[0] === item)) this.remove(item);
   }
 }
 

@@ -3,31 +3,30 @@ import type { BeginResult, ConduitMessage, Journal } from '@cleocode/contracts';
 /** At least as many of the newest keys are kept, as in the durable journal. */
 const KEPT = 100_000;
 
-interface Entry {
-  attempts: number;
-  failures: number;
-}
+type Begun = Extract<BeginResult, { state: 'begun' }>;
+
+/** What nearly every message gets: shared, so that a first attempt allocates nothing. */
+const FIRST: Begun = Object.freeze({ state: 'begun', attempt: 1, failures: 0 });
+const DONE: BeginResult = Object.freeze({ state: 'done' });
+const DEAD: BeginResult = Object.freeze({ state: 'dead' });
 
 /**
  * The journal of a kernel without a store: right while the process lives, forgotten with it. Bounded: the oldest done keys
  * and dead letters go first.
  */
 export class MemoryJournal implements Journal {
-  readonly #begun = new Map<string, Entry>();
+  readonly #begun = new Map<string, Begun>();
   readonly #done = new Generations<true>(KEPT);
   readonly #dead = new Generations<{ message: ConduitMessage; reason: string }>(KEPT);
   readonly #cursors = new Map<string, number>();
 
   begin(key: string): BeginResult {
-    if (this.#done.has(key)) return { state: 'done' };
-    if (this.#dead.has(key)) return { state: 'dead' };
-    const entry = this.#begun.get(key);
-    if (entry) {
-      entry.attempts += 1;
-      return { state: 'begun', attempt: entry.attempts, failures: entry.failures };
-    }
-    this.#begun.set(key, { attempts: 1, failures: 0 });
-    return { state: 'begun', attempt: 1, failures: 0 };
+    if (this.#done.has(key)) return DONE;
+    if (this.#dead.has(key)) return DEAD;
+    const before = this.#begun.get(key);
+    const begun = before ? { ...before, attempt: before.attempt + 1 } : FIRST;
+    this.#begun.set(key, begun);
+    return begun;
   }
 
   done(key: string): void {
@@ -36,15 +35,15 @@ export class MemoryJournal implements Journal {
   }
 
   failed(key: string): void {
-    const entry = this.#begun.get(key);
-    if (entry) entry.failures += 1;
+    const begun = this.#begun.get(key);
+    if (begun) this.#begun.set(key, { ...begun, failures: begun.failures + 1 });
   }
 
   release(key: string): void {
-    const entry = this.#begun.get(key);
-    if (!entry) return;
-    entry.attempts -= 1;
-    if (entry.attempts === 0) this.#begun.delete(key);
+    const begun = this.#begun.get(key);
+    if (!begun) return;
+    if (begun.attempt === 1) this.#begun.delete(key);
+    else this.#begun.set(key, { ...begun, attempt: begun.attempt - 1 });
   }
 
   dead(key: string, message: ConduitMessage, reason: string): void {

@@ -1,0 +1,238 @@
+import { errorText, type InboxEvent, type Journal } from '@cleocode/contracts';
+import { backoff, isThenable, withDeadline } from '../deadline.ts';
+import type { Hooks } from '../hooks.ts';
+import type { Logger } from '../logger.ts';
+import { Attempt } from './attempt.ts';
+import type { Outbox } from './delivery.ts';
+import type { Item, Lane } from './lanes.ts';
+import type { InboxOptions } from './options.ts';
+import { GAVE_UP, PatientJournal } from './patient-journal.ts';
+import type { Problems } from './problems.ts';
+
+/** What a dispatcher works with. */
+export interface DispatcherParts {
+  options: Required<InboxOptions>;
+  hooks: Hooks;
+  journal: Journal;
+  logger: Logger;
+  outbox: Outbox;
+  problems: Problems;
+  /** A handler's deadline unless it names its own, in milliseconds. */
+  messageTimeoutMs: number;
+  /** Whether anybody listens: events are not made for nobody. */
+  observed(): boolean;
+  emit(event: InboxEvent): void;
+  /** The item is done or dead and leaves the inbox. */
+  finished(item: Item): void;
+}
+
+/**
+ * Hands the messages of many lanes to the handlers: lanes in turn, one message of a lane at a time, a bounded number of
+ * handlers at once. Each message goes journal `begin` → handlers → journal `done` or `dead`, or `failed` and again later.
+ */
+export class Dispatcher {
+  readonly counts = { done: 0, failed: 0, dead: 0, dropped: 0 };
+  readonly #parts: DispatcherParts;
+  readonly #journal: PatientJournal;
+  readonly #givenUp = new AbortController();
+  readonly #running = new Map<Item, Attempt>();
+  readonly #retries = new Set<NodeJS.Timeout>();
+  /** Lanes with work and nobody at it. */
+  #ready: Lane[] = [];
+  /** Handlers at work or about to be. */
+  #slots = 0;
+  /** Items between `begin` and their last step. */
+  #working = 0;
+  #open = false;
+  #wakeIdle: (() => void) | undefined;
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts;
+    this.#journal = new PatientJournal(parts.journal, parts.problems, this.#givenUp.signal);
+  }
+
+  /** Messages whose handlers are running. */
+  get running(): Item[] {
+    return [...this.#running.keys()];
+  }
+
+  get inFlight(): number {
+    return this.#running.size;
+  }
+
+  open(): void {
+    this.#open = true;
+    this.pump();
+  }
+
+  /** The lane has got its first item. */
+  add(lane: Lane): void {
+    this.#ready.push(lane);
+  }
+
+  /** Starts as much as the slots allow. */
+  pump(): void {
+    if (!this.#open || this.#ready.length === 0) return;
+    if (!this.#parts.hooks.has('message')) {
+      this.#parts.problems.report('no_handler', 'no plugin handles messages: they wait at the backend');
+      return;
+    }
+    while (this.#slots < this.#parts.options.concurrency && this.#ready.length > 0) {
+      const lane = this.#ready.shift()!;
+      lane.busy = true;
+      this.#slots += 1;
+      this.#working += 1;
+      void this.#work(lane.items[0]!);
+    }
+  }
+
+  /** Starts nothing more; what is being handled goes on, retries are left to the next start. */
+  close(): void {
+    this.#open = false;
+    this.#ready = [];
+    for (const timer of this.#retries) clearTimeout(timer);
+    this.#retries.clear();
+  }
+
+  /** Aborts the handlers that still run and stops waiting for the journal. */
+  giveUp(reason: Error): void {
+    this.#givenUp.abort(reason);
+    for (const attempt of this.#running.values()) attempt.abandon(reason);
+  }
+
+  /** Resolves with `true` when nothing is being worked on, with `false` after `ms`. */
+  async idle(ms: number): Promise<boolean> {
+    if (this.#working > 0) {
+      const idle = new Promise<void>((resolve) => {
+        this.#wakeIdle = resolve;
+      });
+      // Running out of time is an answer here, not a failure.
+      await withDeadline(idle, ms, () => undefined).catch(() => {});
+    }
+    return this.#working === 0;
+  }
+
+  /** One attempt at one message. Never rejects. The slot is given back as soon as no handler runs any more. */
+  async #work(item: Item): Promise<void> {
+    const { hooks, outbox, messageTimeoutMs, options } = this.#parts;
+    const answer = this.#journal.ask((journal) => journal.begin(item.key));
+    const begun = isThenable(answer) ? await answer : answer;
+    if (begun === GAVE_UP || begun.state !== 'begun') {
+      this.#freeSlot();
+      return begun === GAVE_UP ? this.#rest() : this.#finish(item);
+    }
+    const { attempt: number, failures } = begun;
+    const ended = endedBefore(number, failures, options.maxAttempts);
+    if (ended) {
+      this.#freeSlot();
+      return this.#bury(item, ended, number - 1);
+    }
+    if (this.#parts.observed())
+      this.#parts.emit({ type: 'message', message: item.message, attempt: number, source: item.source });
+    const started = performance.now();
+    const attempt = new Attempt(item, number, outbox, messageTimeoutMs);
+    this.#running.set(item, attempt);
+    if (this.#givenUp.signal.aborted) attempt.abandon(this.#givenUp.signal.reason);
+    await hooks.run('message', undefined, attempt);
+    this.#running.delete(item);
+    this.#freeSlot();
+    if (attempt.cutShort) return this.#release(item);
+    if (attempt.failures.length > 0 && !attempt.dropped)
+      return this.#failed(item, number, failures + 1, attempt);
+    const stored = this.#journal.ask((journal) => journal.done(item.key));
+    if ((isThenable(stored) ? await stored : stored) === GAVE_UP) return this.#rest();
+    this.#done(item, number, started, attempt.dropped);
+  }
+
+  #done(item: Item, attempt: number, started: number, dropped: Attempt['dropped']): void {
+    this.counts[dropped ? 'dropped' : 'done'] += 1;
+    if (this.#parts.observed()) {
+      const { message } = item;
+      if (dropped) this.#parts.emit({ type: 'dropped', message, ...dropped });
+      else this.#parts.emit({ type: 'done', message, attempt, durationMs: performance.now() - started });
+    }
+    this.#finish(item);
+  }
+
+  async #failed(item: Item, attempt: number, failures: number, outcome: Attempt): Promise<void> {
+    const { emit, options } = this.#parts;
+    const { plugin, error } = outcome.failures[0]!;
+    const { message } = item;
+    const reason = `${plugin}: ${errorText(error)}`;
+    this.counts.failed += 1;
+    if (outcome.permanent || failures >= options.maxAttempts) {
+      emit({ type: 'failed', message, attempt, plugin, error });
+      return this.#bury(item, reason, attempt);
+    }
+    if ((await this.#journal.ask((journal) => journal.failed(item.key, reason))) === GAVE_UP)
+      return this.#rest();
+    const retryInMs = Math.round(backoff(failures - 1, options.retryBaseMs, options.retryMaxMs));
+    emit({ type: 'failed', message, attempt, plugin, error, retryInMs });
+    this.#rest();
+    if (!this.#open) return;
+    // The lane stays busy meanwhile: what comes after this message waits for it.
+    const timer = setTimeout(() => {
+      this.#retries.delete(timer);
+      this.#next(item.lane);
+    }, retryInMs);
+    this.#retries.add(timer);
+  }
+
+  /** Ends a message as a dead letter, kept whole in the journal. */
+  async #bury(item: Item, reason: string, attempts: number): Promise<void> {
+    const buried = await this.#journal.ask((journal) => journal.dead(item.key, item.message, reason));
+    if (buried === GAVE_UP) return this.#rest();
+    this.counts.dead += 1;
+    this.#parts.emit({ type: 'dead', message: item.message, attempts, error: reason });
+    this.#finish(item);
+  }
+
+  /** A stop cut the attempt short: it does not count, and the message comes again from the backend. */
+  async #release(item: Item): Promise<void> {
+    try {
+      await this.#parts.journal.release(item.key);
+    } catch (error) {
+      // The attempt stays counted; nothing else follows from it.
+      this.#parts.logger.warn('could not release an attempt', {
+        messageId: item.message.id,
+        error: errorText(error),
+      });
+    }
+    this.#rest();
+  }
+
+  #finish(item: Item): void {
+    this.#rest();
+    this.#parts.finished(item);
+    this.#next(item.lane);
+  }
+
+  /** Nobody works on the item any more, finished or not. */
+  #rest(): void {
+    this.#working -= 1;
+    if (this.#working === 0) this.#wakeIdle?.();
+  }
+
+  #next(lane: Lane): void {
+    lane.busy = false;
+    if (!this.#open) return;
+    if (lane.items.length > 0) this.#ready.push(lane);
+    this.pump();
+  }
+
+  #freeSlot(): void {
+    this.#slots -= 1;
+    this.pump();
+  }
+}
+
+/**
+ * Why a message must not be tried again although nobody buried it: its failures were counted by an earlier process, or the
+ * process keeps dying while it is handled.
+ */
+function endedBefore(attempt: number, failures: number, maxAttempts: number): string | undefined {
+  if (failures >= maxAttempts) return `failed ${failures} times`;
+  const cutShort = attempt - 1 - failures;
+  if (cutShort < 2 * maxAttempts) return undefined;
+  return `the process ended ${cutShort} times while it was being handled`;
+}
