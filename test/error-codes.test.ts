@@ -6,7 +6,9 @@ const inSources = new Map<string, string>();
 for (const { path, errorCodes } of packages().flatMap(({ sources }) => sources)) {
   for (const code of errorCodes) if (!inSources.has(code)) inSources.set(code, path);
 }
-const documented = [...read('docs/errors.md').matchAll(/^\| `(E_[A-Z0-9_]+)`\s*\|/gm)].map(([, code]) => code!);
+const documented = [...read('docs/errors.md').matchAll(/^\| `(E_[A-Z0-9_]+)`\s*\|/gm)].map(
+  ([, code]) => code!,
+);
 
 it('every error code of the sources stands in docs/errors.md', () => {
   const missing = [...inSources].filter(([code]) => !documented.includes(code));

@@ -44,7 +44,7 @@ export function packages(): Package[] {
         folder: folder.slice('packages/'.length),
         manifest: JSON.parse(read(file)) as Manifest,
         sources: globSync(`${folder}/src/**/*.ts`, { cwd: root })
-          .filter((path) => !path.endsWith('.test.ts'))
+          .filter((path) => !/\.test\./.test(path))
           .sort()
           .map(parse),
       };
