@@ -53,10 +53,6 @@ export class Hooks {
     };
   }
 
-  has(hook: HookName): boolean {
-    return this.#placed[hook].length > 0;
-  }
-
   entries(hook: HookName): HookEntry[] {
     return this.#placed[hook].map(({ entry }) => entry);
   }

@@ -73,7 +73,7 @@ export class Dispatcher {
   /** Starts as much as the slots allow. */
   pump(): void {
     if (!this.#open || this.#ready.length === 0) return;
-    if (!this.#parts.hooks.has('message')) {
+    if (!this.#parts.hooks.handlesMessages) {
       this.#parts.problems.report('no_handler', 'no plugin handles messages: they wait at the backend');
       return;
     }
