@@ -119,7 +119,9 @@ export class Dispatcher {
     const begun = isThenable(answer) ? await answer : answer;
     if (begun === GAVE_UP || begun.state !== 'begun') {
       this.#freeSlot();
-      return begun === GAVE_UP ? this.#rest() : this.#finish(item);
+      if (begun === GAVE_UP) return this.#rest();
+      this.#parts.emit({ type: 'known', message: item.message });
+      return this.#finish(item);
     }
     const { attempt: number, failures } = begun;
     const ended = endedBefore(number, failures, options.maxAttempts);
