@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CleoError, type ConduitMessage, type Inbox, type Transport } from '@cleocode/contracts';
+import { request } from './deadline.ts';
+
+export interface ScanResult {
+  /** Everything unread was read and the inbox took all of it: whatever comes next is newer. */
+  complete: boolean;
+  /** The backend has no cursor and showed as much as was asked: more may wait until this is acked. */
+  windowFull: boolean;
+}
+
+export interface DirectScanOptions {
+  transport: Transport;
+  inbox: Inbox;
+  /** A poll's deadline in milliseconds. */
+  timeoutMs: number;
+}
+
+const MAX_PAGE = 200;
+/** Pages read beyond a message the inbox turned away, so that one stuck conversation does not starve the others. */
+const LOOK_AHEAD_PAGES = 10;
+/** How often to read from the beginning, whatever the cursor says. */
+const RESCAN_MS = 5 * 60_000;
+/** A page smaller than this is not worth a request while handlers are making room for more. */
+const WORTHWHILE = 50;
+const ROOM_PATIENCE_MS = 1_000;
+const ROOM_LOOK_MS = 20;
+
+/**
+ * Reads the messages addressed to the agent, page after page, past what is in flight. The cursor lives in memory only:
+ * the backend keeps everything un-acked, so reading again from the beginning is always right, merely slower.
+ */
+export class DirectScan {
+  readonly #options: DirectScanOptions;
+  /** Everything up to here was taken by the inbox; 0 is the beginning. */
+  #cursor = 0;
+  #cursorless = false;
+  #rescanAt = 0;
+
+  constructor(options: DirectScanOptions) {
+    this.#options = options;
+  }
+
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  /** The next scan reads from the beginning. */
+  reset(): void {
+    this.#rescanAt = 0;
+  }
+
+  /** One pass to the end of what is unread. Rejects with the transport's error, or with the signal's reason. */
+  async scan(signal: AbortSignal): Promise<ScanResult> {
+    if (performance.now() >= this.#rescanAt) {
+      this.#cursor = 0;
+      this.#rescanAt = performance.now() + RESCAN_MS;
+    }
+    let position = this.#cursor;
+    let turnedAway = false;
+    let ahead = 0;
+    for (;;) {
+      const limit = await this.#pageSize(signal);
+      const page = await this.#poll(position, limit, signal);
+      const seqs = page.map(seqOf).filter((seq) => seq !== undefined);
+      this.#cursorless = page.length > 0 && seqs.length === 0;
+      const { inbox } = this.#options;
+      const { deferred } = inbox.receive(page, { name: 'poll', ackable: true, afterSeq: position });
+      const full = page.length >= limit;
+      if (this.#cursorless) return { complete: deferred.length === 0 && !full, windowFull: full };
+
+      const last = Math.max(position, ...seqs);
+      if (!turnedAway) this.#cursor = deferred.length > 0 ? before(deferred, position) : last;
+      turnedAway ||= deferred.length > 0;
+      if (!full || last === position) return { complete: !turnedAway && !full, windowFull: full };
+      if (turnedAway && (++ahead > LOOK_AHEAD_PAGES || inbox.room === 0))
+        return { complete: false, windowFull: false };
+      position = last;
+    }
+  }
+
+  async #poll(afterSeq: number, limit: number, signal: AbortSignal): Promise<ConduitMessage[]> {
+    const { transport, timeoutMs } = this.#options;
+    const page: unknown = await request(transport, 'poll', { timeoutMs, signal }, (own) =>
+      transport.poll({ limit, signal: own, ...(afterSeq > 0 && { afterSeq }) }),
+    );
+    if (Array.isArray(page)) return page;
+    throw new CleoError('E_TRANSPORT_INVALID', `${transport.name}: poll did not answer a list of messages`, {
+      hint: 'The transport is at fault: an error must reject, and no messages is [].',
+    });
+  }
+
+  /** How much to ask for; waits while the inbox has no room, and a little longer for room worth a request. */
+  async #pageSize(signal: AbortSignal): Promise<number> {
+    const { inbox } = this.#options;
+    while (inbox.room === 0) await inbox.waitForRoom(signal);
+    const patience = performance.now() + ROOM_PATIENCE_MS;
+    while (inbox.room < WORTHWHILE && inFlight(inbox) > 0 && performance.now() < patience)
+      await sleep(ROOM_LOOK_MS, undefined, { signal });
+    // Without a cursor the backend shows what is in flight again, before anything new.
+    const shownAgain = this.#cursorless ? inFlight(inbox) + inbox.stats().unacked : 0;
+    return Math.min(MAX_PAGE, Math.max(1, inbox.room) + shownAgain);
+  }
+}
+
+function inFlight(inbox: Inbox): number {
+  const { inFlight, queued } = inbox.stats();
+  return inFlight + queued;
+}
+
+/** The position just before the first of `messages`. */
+function before(messages: readonly ConduitMessage[], fallback: number): number {
+  const seqs = messages.map(seqOf).filter((seq) => seq !== undefined);
+  return seqs.length > 0 ? Math.max(0, Math.min(...seqs) - 1) : fallback;
+}
+
+/** A transport may be anyone's: the inbox refuses what is no message, the scan must only get past it. */
+function seqOf(message: ConduitMessage | null | undefined): number | undefined {
+  const seq = message?.seq;
+  return typeof seq === 'number' && Number.isSafeInteger(seq) ? seq : undefined;
+}

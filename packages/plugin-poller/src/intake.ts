@@ -1,0 +1,212 @@
+import {
+  type Agent,
+  CleoError,
+  type ConduitMessage,
+  errorText,
+  type Inbox,
+  type InboxEvent,
+  type Journal,
+  type Realtime,
+  type Transport,
+} from '@cleocode/contracts';
+import { Alarm } from './alarm.ts';
+import { Condition, type IntakeReporter } from './condition.ts';
+import { DirectScan } from './direct-scan.ts';
+import { GroupScan } from './group-scan.ts';
+import { PushGate } from './push-gate.ts';
+import { isAuthError, jittered, retryDelay } from './retry.ts';
+
+export interface IntakeSettings {
+  /** Milliseconds from the end of one cycle to the beginning of the next, give or take a fifth. */
+  intervalMs: number;
+  /** The same while messages are proven to arrive without asking. */
+  liveIntervalMs: number;
+  /** The deadline of each request, in milliseconds. */
+  timeoutMs: number;
+  /** Conversations to follow for messages that mention the agent. */
+  groups: readonly string[];
+  /** How many of a group's newest messages count when it is followed for the first time. */
+  groupPollLimit: number;
+}
+
+export interface IntakeOptions extends IntakeSettings {
+  agentId: string;
+  /** Connected already. */
+  transport: Transport;
+  /** Where the messages go. */
+  inbox: Inbox;
+  /** Keeps the positions of followed groups. */
+  cursors: Pick<Journal, 'getCursor' | 'setCursor'>;
+  /** Hears of refused keys, tells of new ones. */
+  agent?: Pick<Agent, 'onChange' | 'reportUnauthorized'> | undefined;
+  /** A stream beside the polling. */
+  realtime?: Realtime | undefined;
+  reporter: IntakeReporter;
+}
+
+export interface IntakeStatus {
+  /** Milliseconds since the backend last answered a scan; absent before the first answer. */
+  lastPollAgeMs?: number;
+  /** What the polls fail with now; absent while they work. */
+  lastError?: { code?: string; message: string };
+  /** Failed polls in a row. */
+  failures: number;
+  /** Pushed messages go straight to the inbox. */
+  pushLive: boolean;
+}
+
+const FINISHED: ReadonlySet<InboxEvent['type']> = new Set(['done', 'dead', 'dropped', 'known']);
+
+/** A backend without cursors that shows a full window is looked at again this soon. */
+const WINDOW_MS = 1_000;
+/** A pushed message that had to wait for a scan waits no longer than this for the scan to begin. */
+const BEHIND_MS = 1_000;
+/** A new key is tried this soon after the old one was refused, and not sooner: the next may be refused too. */
+const NEW_KEY_MS = 1_000;
+
+/**
+ * Brings an agent's messages to an inbox: polls in cycles that never overlap, follows groups, and lets native push
+ * through while it is safe. It acks nothing: that is the inbox's.
+ */
+export class Intake {
+  readonly #options: IntakeOptions;
+  readonly #direct: DirectScan;
+  readonly #groups: GroupScan;
+  readonly #gate: PushGate;
+  readonly #alarm = new Alarm();
+  readonly #polling: Condition;
+  readonly #subscribing: Condition;
+  #unsubscribe: (() => void) | undefined;
+  #answeredAt: number | undefined;
+
+  constructor(options: IntakeOptions) {
+    const { inbox, reporter } = options;
+    this.#options = options;
+    this.#direct = new DirectScan(options);
+    this.#groups = new GroupScan(options);
+    this.#polling = new Condition('poll', reporter);
+    this.#subscribing = new Condition('push', reporter);
+    this.#gate = new PushGate({
+      deliver: (messages) => inbox.receive(messages, { name: 'push', ackable: true }).deferred.length === 0,
+      onBehind: () => this.#lookSoon(BEHIND_MS),
+    });
+  }
+
+  /** Works until `signal` aborts, then resolves once nothing of it is left. Call it once at a time. */
+  async run(signal: AbortSignal): Promise<void> {
+    const unlisten = this.#listen();
+    try {
+      while (!signal.aborted) {
+        this.#subscribe(signal);
+        await this.#alarm.wait(await this.#cycle(signal), signal);
+      }
+    } finally {
+      for (const stop of unlisten) stop();
+      this.#unsubscribe?.();
+      this.#unsubscribe = undefined;
+      this.#gate.close();
+      await this.#groups.save();
+    }
+  }
+
+  status(): IntakeStatus {
+    const { error, failures } = this.#polling;
+    return {
+      ...(this.#answeredAt !== undefined && { lastPollAgeMs: performance.now() - this.#answeredAt }),
+      ...(error !== undefined && { lastError: describe(error) }),
+      failures,
+      pushLive: this.#pushLive,
+    };
+  }
+
+  get #pushLive(): boolean {
+    return this.#unsubscribe !== undefined && this.#gate.open;
+  }
+
+  /** One look at everything. Answers how long to wait before the next, in milliseconds; never rejects. */
+  async #cycle(signal: AbortSignal): Promise<number> {
+    const recovering = this.#polling.failures > 0;
+    try {
+      // A backend that is down is asked one thing, not several.
+      const pages = recovering ? [] : await this.#groups.read(signal);
+      this.#gate.scanBegins();
+      const { complete, windowFull } = await this.#direct.scan(signal);
+      this.#gate.scanEnds(complete);
+      this.#answeredAt = performance.now();
+      this.#polling.ok();
+      const more = this.#groups.deliver(pages, complete);
+      await this.#groups.save();
+      if (more || recovering) return 0;
+      return windowFull ? Math.min(WINDOW_MS, this.#interval()) : this.#interval();
+    } catch (error) {
+      return signal.aborted ? 0 : this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): number {
+    // Whatever was missed while the backend was away is found from the beginning, before any push.
+    this.#direct.reset();
+    this.#gate.close();
+    const wait = retryDelay(error, this.#polling.failures);
+    this.#polling.fail(error);
+    if (isAuthError(error)) this.#options.agent?.reportUnauthorized(error);
+    return wait;
+  }
+
+  #interval(): number {
+    const { intervalMs, liveIntervalMs, realtime } = this.#options;
+    const live = realtime?.state === 'live' || this.#pushLive;
+    return jittered(live ? Math.max(intervalMs, liveIntervalMs) : intervalMs);
+  }
+
+  /** Everything that calls for a look before its time. */
+  #listen(): (() => void)[] {
+    const { inbox, realtime, agent } = this.#options;
+    const listening = [
+      inbox.observe((event) => {
+        if (event.type === 'room') this.#lookSoon(0);
+        else if (FINISHED.has(event.type))
+          this.#groups.settled((event as { message: ConduitMessage }).message);
+      }),
+    ];
+    if (realtime)
+      listening.push(
+        realtime.onChange((state) => {
+          this.#direct.reset();
+          // A stream that came up proves that the backend is back; its other news must not shorten a backoff.
+          if (state === 'live') this.#alarm.ring();
+          else this.#lookSoon(0);
+        }),
+      );
+    if (agent)
+      listening.push(
+        agent.onChange(() => {
+          if (isAuthError(this.#polling.error)) this.#alarm.ring(NEW_KEY_MS);
+        }),
+      );
+    return listening;
+  }
+
+  /** Shortens the wait for the next cycle, except the one after a failure. */
+  #lookSoon(ms: number): void {
+    if (this.#polling.failures === 0) this.#alarm.ring(ms);
+  }
+
+  /** Before the first scan, so that nothing falls between the two. A subscription that fails is tried again each cycle. */
+  #subscribe(signal: AbortSignal): void {
+    const { transport } = this.#options;
+    if (this.#unsubscribe || !transport.subscribe) return;
+    try {
+      this.#unsubscribe = transport.subscribe((message: ConduitMessage) => {
+        if (!signal.aborted) this.#gate.push(message);
+      });
+      this.#subscribing.ok();
+    } catch (error) {
+      this.#subscribing.fail(error);
+    }
+  }
+}
+
+function describe(error: unknown): NonNullable<IntakeStatus['lastError']> {
+  return { ...(CleoError.is(error) && { code: error.code }), message: errorText(error) };
+}
