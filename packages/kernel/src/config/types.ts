@@ -55,8 +55,8 @@ export interface ResolvedConfig extends CleoConfig {
 }
 
 /** Gives `cleo.config.ts` its types, and returns what it was given. */
-export function defineConfig(config: CleoConfig): CleoConfig;
 export function defineConfig(config: CleoConfigFunction): CleoConfigFunction;
+export function defineConfig(config: CleoConfig): CleoConfig;
 export function defineConfig(config: CleoConfig | CleoConfigFunction): CleoConfig | CleoConfigFunction {
   return config;
 }
