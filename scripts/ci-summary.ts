@@ -23,16 +23,16 @@ console.log(`${count('passed')} passed, ${count('failed')} failed, ${count('skip
 process.exitCode = count('failed') > 0 ? 1 : 0;
 
 function statusesOf(line: string): Status[] {
-  const [, code, report] = line.split('\t') as [string, string, string];
+  const [stage, code, report] = line.split('\t') as [string, string, string];
   const outcome = code === '0' ? 'passed' : 'failed';
   if (report === '-') return [outcome];
-  const tests = testsOf(report);
+  const tests = testsOf(stage, report);
   const unexplained = tests.length === 0 || (outcome === 'failed' && !tests.includes('failed'));
   return unexplained ? [...tests, 'failed'] : tests;
 }
 
-function testsOf(file: string): Status[] {
-  const report = read(file);
+function testsOf(stage: string, file: string): Status[] {
+  const report = read(stage, file);
   if (!report) return [];
   if ('results' in report) return report.results.map(({ status }) => status);
   return report.testResults.flatMap(({ status, assertionResults }): Status[] => {
@@ -42,11 +42,11 @@ function testsOf(file: string): Status[] {
   });
 }
 
-function read(file: string): VitestReport | FaultReport | undefined {
+function read(stage: string, file: string): VitestReport | FaultReport | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    console.error(`No report of a test stage: ${(error as Error).message}`);
+    console.error(`${stage} left no report: ${(error as Error).message}`);
     return undefined;
   }
 }

@@ -43,7 +43,7 @@ export function packages(): Package[] {
       return {
         folder: folder.slice('packages/'.length),
         manifest: JSON.parse(read(file)) as Manifest,
-        sources: globSync(`${folder}/src/**/*.ts`, { cwd: root })
+        sources: globSync(`${folder}/src/**/*.{js,ts}`, { cwd: root })
           .filter((path) => !/\.test\./.test(path))
           .sort()
           .map(parse),
