@@ -1,10 +1,12 @@
-import { chmodSync, mkdirSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CleoError } from '@cleocode/contracts';
-import { storageError } from './errors.ts';
+import { openError, storageError } from './errors.ts';
+import { createPrivately, exists } from './file.ts';
 import { GroupCommit } from './group-commit.ts';
 import { migrate } from './migrate.ts';
+
+/** Enough to see another commit through; all longer waiting is done outside SQLite. */
+const LOCK_WAIT_MS = 10;
 
 export interface OpenOptions {
   /** SQL scripts, oldest first; the database's `user_version` says how many have run. Never edit one that shipped. */
@@ -16,7 +18,7 @@ export interface OpenOptions {
 /**
  * One connection to one file, in WAL mode with `synchronous=FULL`: what {@link write} resolved survives a power cut.
  *
- * node:sqlite is synchronous, so nothing here waits for a lock inside SQLite for longer than 50 ms; a busy database is
+ * node:sqlite is synchronous, so nothing here waits for a lock inside SQLite for longer than 10 ms; a busy database is
  * retried from the event loop.
  */
 export interface Database {
@@ -39,14 +41,12 @@ export interface Database {
  * Throws `E_STORAGE_CORRUPT`, `E_STORAGE_UNAVAILABLE`, `E_STORAGE_READONLY`, `E_STORAGE_NEWER`, `E_STORAGE_BUSY`.
  */
 export async function openDatabase(file: string, options: OpenOptions): Promise<Database> {
-  const fresh = !exists(file);
-  if (fresh && options.create === false)
-    throw new CleoError('E_STORAGE_UNAVAILABLE', `${file}: no such file`, { details: { file } });
   let connection: DatabaseSync | undefined;
   try {
-    if (fresh) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    connection = new DatabaseSync(file, { timeout: 50 });
-    if (fresh) chmodSync(file, 0o600);
+    if (options.create !== false) createPrivately(file);
+    else if (!exists(file))
+      throw new CleoError('E_STORAGE_UNAVAILABLE', `${file}: no such file`, { details: { file } });
+    connection = new DatabaseSync(file, { timeout: LOCK_WAIT_MS });
     await migrate(connection, file, options.migrations);
     return new Connection(file, connection);
   } catch (error) {
@@ -60,7 +60,8 @@ class Connection implements Database {
   readonly #connection: DatabaseSync;
   readonly #commits: GroupCommit;
   readonly #statements = new Map<string, StatementSync>();
-  #closed = false;
+  #open = true;
+  #closing: Promise<void> | undefined;
 
   constructor(file: string, connection: DatabaseSync) {
     this.file = file;
@@ -69,7 +70,7 @@ class Connection implements Database {
   }
 
   sql(text: string): StatementSync {
-    if (this.#closed) throw this.#closedError();
+    if (!this.#open) throw this.#closedError();
     let statement = this.#statements.get(text);
     if (!statement) {
       try {
@@ -83,14 +84,18 @@ class Connection implements Database {
   }
 
   write<T>(work: () => T): Promise<T> {
-    if (this.#closed) return Promise.reject(this.#closedError());
+    if (this.#closing) return Promise.reject(this.#closedError());
     return this.#commits.add(work);
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+  close(): Promise<void> {
+    this.#closing ??= this.#finish();
+    return this.#closing;
+  }
+
+  async #finish(): Promise<void> {
     await this.#commits.drain();
+    this.#open = false;
     this.#connection.close();
   }
 
@@ -99,24 +104,4 @@ class Connection implements Database {
       details: { file: this.file },
     });
   }
-}
-
-function exists(file: string): boolean {
-  return statSync(file, { throwIfNoEntry: false }) !== undefined;
-}
-
-/** Faults of the folder come from the file system, faults of the file from SQLite: one shape for both. */
-function openError(error: unknown, file: string): unknown {
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  if (syscall === undefined) return storageError(error, file);
-  const readonly = code === 'EACCES' || code === 'EPERM' || code === 'EROFS';
-  return new CleoError(
-    readonly ? 'E_STORAGE_READONLY' : code === 'ENOSPC' ? 'E_STORAGE_FULL' : 'E_STORAGE_UNAVAILABLE',
-    `${file}: ${(error as Error).message}`,
-    {
-      hint: 'Check that the folder exists and that this user may write it.',
-      details: { file },
-      cause: error,
-    },
-  );
 }

@@ -1,6 +1,7 @@
 import { CleoError } from '@cleocode/contracts';
 
 /** SQLite's primary result codes (sqlite.org/rescode.html) that call for an answer of their own. */
+const PERM = 3;
 const BUSY = 5;
 const LOCKED = 6;
 const READONLY = 8;
@@ -8,6 +9,7 @@ const IOERR = 10;
 const CORRUPT = 11;
 const FULL = 13;
 const CANTOPEN = 14;
+const PROTOCOL = 15;
 const NOTADB = 26;
 
 const KNOWN: Record<number, { code: string; what: string; hint: string; retryable: boolean }> = {
@@ -50,13 +52,25 @@ const KNOWN: Record<number, { code: string; what: string; hint: string; retryabl
 };
 KNOWN[NOTADB] = KNOWN[CORRUPT]!;
 KNOWN[LOCKED] = KNOWN[BUSY]!;
+KNOWN[PROTOCOL] = KNOWN[BUSY]!;
+KNOWN[PERM] = KNOWN[READONLY]!;
 
-/** What SQLite threw, as a `CleoError` that names the file; anything that is not SQLite's is returned as it is. */
+const FILE_SYSTEM: Record<string, string> = {
+  EACCES: 'E_STORAGE_READONLY',
+  EPERM: 'E_STORAGE_READONLY',
+  EROFS: 'E_STORAGE_READONLY',
+  ENOSPC: 'E_STORAGE_FULL',
+  EDQUOT: 'E_STORAGE_FULL',
+  EIO: 'E_STORAGE_IO',
+};
+
+/**
+ * What SQLite threw, as a `CleoError` that names the file. What is not a fault of the storage (a constraint, a mistake in
+ * the SQL, an error of another kind) is returned as it is.
+ */
 export function storageError(error: unknown, file: string): unknown {
-  const code = resultCode(error);
-  if (code === undefined) return error;
-  const known = KNOWN[code];
-  if (!known) return new CleoError('E_STORAGE_IO', `${file}: ${(error as Error).message}`, { cause: error });
+  const known = KNOWN[resultCode(error) ?? -1];
+  if (!known) return error;
   return new CleoError(known.code, `${file}: ${known.what} (${(error as Error).message})`, {
     hint: known.hint,
     retryable: known.retryable,
@@ -65,10 +79,25 @@ export function storageError(error: unknown, file: string): unknown {
   });
 }
 
+/** What opening a file threw: faults of the folder come from the file system, faults of the file from SQLite. */
+export function openError(error: unknown, file: string): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined) return storageError(error, file);
+  return new CleoError(
+    FILE_SYSTEM[code ?? ''] ?? 'E_STORAGE_UNAVAILABLE',
+    `${file}: ${(error as Error).message}`,
+    {
+      hint: 'Check that the folder exists, has space, and that this user may write it.',
+      details: { file },
+      cause: error,
+    },
+  );
+}
+
 /** Another connection is writing: worth another try in a moment. */
 export function isBusy(error: unknown): boolean {
   const code = resultCode(error);
-  return code === BUSY || code === LOCKED;
+  return code === BUSY || code === LOCKED || code === PROTOCOL;
 }
 
 /** The primary code: the low byte of the extended one that node:sqlite reports. */

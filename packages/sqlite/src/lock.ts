@@ -1,8 +1,14 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { CleoError } from '@cleocode/contracts';
-import { isBusy, storageError } from './errors.ts';
+import { isBusy, openError } from './errors.ts';
+import { createPrivately } from './file.ts';
+
+/** Two that come at once each hold the other off for a moment; within this time one of them gets through. */
+const CONTEST_MS = 100;
+
+/** Keeps a lock whose holder dropped the handle: collected as garbage, the connection would close and let others in. */
+const held = new Set<DatabaseSync>();
 
 export interface HeldLock {
   /** Lets the next process in. */
@@ -13,18 +19,20 @@ export interface HeldLock {
  * Holds `file` for this process, or throws `E_ALREADY_RUNNING` with the holder's pid in `details.pid`.
  *
  * The lock is SQLite's own lock on the file, which the operating system drops when the process ends in any way: there is
- * no stale lock to recognise, and no moment in which two processes both think they hold it. The pid stands beside it in
- * `<file>.pid`, for people.
+ * no stale lock to recognise, and no moment in which two processes both think they hold it. It is held until `release` or
+ * the end of the process. The pid stands beside it in `<file>.pid`, for people. Blocks for at most 0.1 s. Throws `E_STORAGE_…` when the file cannot be made or written.
  */
 export function acquireLock(file: string): HeldLock {
   const pidFile = `${file}.pid`;
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const connection = new DatabaseSync(file, { timeout: 0 });
+  let connection: DatabaseSync | undefined;
   try {
+    createPrivately(file);
+    connection = new DatabaseSync(file, { timeout: CONTEST_MS });
     connection.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+    writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 });
   } catch (error) {
-    connection.close();
-    if (!isBusy(error)) throw storageError(error, file);
+    connection?.close();
+    if (!isBusy(error)) throw openError(error, file);
     const pid = holder(pidFile);
     throw new CleoError('E_ALREADY_RUNNING', `already running${pid ? ` as process ${pid}` : ''} (${file})`, {
       hint: 'Stop that one first.',
@@ -32,12 +40,13 @@ export function acquireLock(file: string): HeldLock {
       cause: error,
     });
   }
-  writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 });
+  const lock = connection;
+  held.add(lock);
   return {
     release() {
-      if (!connection.isOpen) return;
+      if (!held.delete(lock)) return;
       rmSync(pidFile, { force: true });
-      connection.close();
+      lock.close();
     },
   };
 }

@@ -5,6 +5,13 @@ import { isBusy } from './errors.ts';
 
 const DEADLINE_MS = 5_000;
 
+/** The size limit is what the log shrinks to after a slow reader made it grow; without one it keeps its largest size. */
+const SETUP = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  PRAGMA foreign_keys = ON;
+  PRAGMA journal_size_limit = 8388608;`;
+
 /** Sets the connection up and brings the schema to the newest version; safe when several processes start at once. */
 export async function migrate(
   connection: DatabaseSync,
@@ -14,7 +21,7 @@ export async function migrate(
   const deadline = performance.now() + DEADLINE_MS;
   for (;;) {
     try {
-      connection.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;');
+      connection.exec(SETUP);
       if (version(connection) < migrations.length) upgrade(connection, migrations);
       break;
     } catch (error) {

@@ -1,19 +1,19 @@
-import { statSync } from 'node:fs';
-import { CleoError } from '@cleocode/contracts';
+import type { CleoError } from '@cleocode/contracts';
 import type { Database } from './database.ts';
+import { identity, replacedError } from './identity.ts';
 
 export interface WatchOptions {
   /** How often to look, in milliseconds. Default 20: half of that is the mean delay, for about 1 % of one core. */
   intervalMs?: number;
-  /** The file was deleted or another was put in its place; the watch has ended. */
+  /** The file was deleted or another was put in its place; the watch has ended. Seen within a second. */
   onReplaced?: (error: CleoError) => void;
 }
 
-const REPLACED_CHECK_MS = 1_000;
+const REPLACED_CHECK_MS = 500;
 
 /**
  * Runs `onChange` after another connection, of this or another process, committed to the file. Own writes on
- * `database` do not count. Returns the function that ends the watch.
+ * `database` do not count. Returns the function that ends the watch; end it before closing the database.
  *
  * It reads `PRAGMA data_version`, which costs microseconds and sees every commit; file system events do not.
  */
@@ -25,7 +25,7 @@ export function watchDatabase(
   const interval = options.intervalMs ?? 20;
   const pragma = database.sql('PRAGMA data_version');
   const read = () => (pragma.get() as { data_version: number }).data_version;
-  const inode = identity(database.file);
+  const opened = identity(database.file);
   let seen = read();
   let nextIdentityCheck = performance.now() + REPLACED_CHECK_MS;
   const changed = () => {
@@ -43,19 +43,9 @@ export function watchDatabase(
     if (changed()) onChange();
     if (performance.now() < nextIdentityCheck) return;
     nextIdentityCheck = performance.now() + REPLACED_CHECK_MS;
-    if (identity(database.file) === inode) return;
+    if (identity(database.file) === opened) return;
     clearInterval(timer);
-    options.onReplaced?.(
-      new CleoError('E_STORAGE_REPLACED', `${database.file}: the file was deleted or replaced while open`, {
-        hint: 'Stop the process, put the right file back, start again.',
-        details: { file: database.file },
-      }),
-    );
+    options.onReplaced?.(replacedError(database.file));
   }, interval);
   return () => clearInterval(timer);
-}
-
-function identity(file: string): string | undefined {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  return stat && `${stat.dev}:${stat.ino}`;
 }
