@@ -1,4 +1,3 @@
-import { registerHooks } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
 /** What a module exports. */
@@ -20,33 +19,6 @@ export async function importModule(file: string): Promise<ImportedModule> {
   );
   const exported = module.default;
   return { default: isTranspiled(module, exported) ? exported.default : exported, names };
-}
-
-/**
- * While `work` runs, a `.ts` file outside `node_modules` is an ES module, whatever the nearest `package.json` says.
- *
- * Node would follow its `type`, and `npm init` writes `commonjs`, where `import` and `export` are syntax errors; without a
- * `type` it guesses and prints a warning. People write TypeScript in ES module syntax either way. `.cts` stays CommonJS.
- */
-export async function withTypeScriptModules<T>(work: () => Promise<T>): Promise<T> {
-  const hooks = registerHooks({
-    load(url, context, nextLoad) {
-      const imported = context.conditions.includes('import');
-      return nextLoad(
-        url,
-        imported && isOwnTypeScript(url) ? { ...context, format: 'module-typescript' } : context,
-      );
-    },
-  });
-  try {
-    return await work();
-  } finally {
-    hooks.deregister();
-  }
-}
-
-function isOwnTypeScript(url: string): boolean {
-  return /^file:[^?#]*\.ts(?:$|[?#])/.test(url) && !url.includes('/node_modules/');
 }
 
 function isTranspiled(module: object, exported: unknown): exported is { default: unknown } {

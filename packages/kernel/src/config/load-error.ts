@@ -108,7 +108,7 @@ function firstPlace(stack: string): Place | undefined {
       /^(?:\s*at (?:.*\()?(?:async )?)?(file:\/\/.+?|\/.+?|[A-Za-z]:\\.+?):(\d+)(?::\d+)?\)?$/.exec(row);
     if (!match) continue;
     const file = match[1]!.startsWith('file:') ? fileURLToPath(match[1]!.replace(/[?#].*$/, '')) : match[1]!;
-    return file.startsWith(import.meta.dirname) ? undefined : { file, line: Number(match[2]) };
+    return dirname(file) === import.meta.dirname ? undefined : { file, line: Number(match[2]) };
   }
   return undefined;
 }

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 import { KernelError } from '../errors.ts';
-import { withTypeScriptModules } from './import-module.ts';
 import type { ConfigSource } from './load-error.ts';
 import { emptyConfig, PACKAGE_KEY, readConfig } from './read-config.ts';
 import { resolveConfig } from './resolve-config.ts';
 import { candidates, exists } from './search.ts';
 import type { ResolvedConfig } from './types.ts';
+import { withTypeScriptModules } from './typescript-modules.ts';
 
 export interface LoadConfigOptions {
   /** Where to look, and what `file` is relative to. Default: the working directory. */
