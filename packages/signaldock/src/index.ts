@@ -1,1 +1,10 @@
-export {};
+export type { AgentFilter, Agents } from './agents.ts';
+export type { Conversations } from './conversations.ts';
+export { type Dock, type DockOptions, openDock } from './dock.ts';
+export type { MessageListener, NewMessages } from './feed.ts';
+export type { History, HistoryPage, HistoryQuery } from './history.ts';
+export type { Inbox, PollQuery, UnreadSummary } from './inbox.ts';
+export type { Keys, RotateOptions } from './keys.ts';
+export type { Messages, SendOptions } from './messages.ts';
+export { FRESH_MS, type Presence, STALE_MS } from './presence.ts';
+export type { Pruned, Retention } from './retention.ts';

@@ -1,0 +1,136 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { WireMessage } from '@cleocode/contracts';
+import { type Database, storageError, watchDatabase } from '@cleocode/sqlite';
+import { COLUMNS, type MessageRow, wireMessage } from './messages.ts';
+import { takePage } from './page.ts';
+import { validAgentId } from './validate.ts';
+
+/** How many numbers one read covers, so that a burst of another process does not hold the event loop. */
+const STEP = 200;
+const RETRY_MS = 500;
+
+export type MessageListener = (message: WireMessage) => void;
+
+export interface NewMessages {
+  /**
+   * Runs `listener` for each message to the agent that is committed from now on, by this process or another, in `seq`
+   * order, each once: at once for this process's sends, within about 20 ms for another's. It is a notification, not a
+   * delivery: what is not acked is still unread. `onError` hears what `listener` throws and why reading failed (it goes
+   * on by itself, except after `E_STORAGE_REPLACED`). Returns the function that ends it.
+   */
+  onMessages(agentId: string, listener: MessageListener, onError?: (error: unknown) => void): () => void;
+}
+
+interface Subscription {
+  agentId: string;
+  /** What was there before the subscription is not new to it. */
+  after: number;
+  listener: MessageListener;
+  onError: (error: unknown) => void;
+}
+
+const LAST = "SELECT seq FROM sqlite_sequence WHERE name = 'messages'";
+// By number, whatever index the planner would like: a step is short and must come in order.
+const NEW = `
+  SELECT ${COLUMNS} FROM messages m NOT INDEXED JOIN posts p ON p.seq = m.post
+  WHERE m.seq > ? AND m.seq <= ? AND m.to_agent IN (SELECT value FROM json_each(?)) ORDER BY m.seq`;
+
+/**
+ * Reads what was committed, in order, and hands it out. Numbers are given under the write lock, so a reader that has
+ * seen one has seen all before it, whichever process wrote them. Nothing runs while nobody listens.
+ */
+export class Feed implements NewMessages {
+  readonly #db: Database;
+  readonly #subscriptions = new Set<Subscription>();
+  #cursor = 0;
+  #stopWatching: (() => void) | undefined;
+  #draining = false;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  onMessages(
+    agentId: string,
+    listener: MessageListener,
+    onError: (error: unknown) => void = () => {},
+  ): () => void {
+    validAgentId(agentId);
+    // The watch first: what is committed between the two lines is then before this subscription, not lost to it.
+    if (this.#subscriptions.size === 0) this.#watch();
+    const after = this.#last();
+    if (this.#subscriptions.size === 0) this.#cursor = after;
+    const subscription = { agentId, after, listener, onError };
+    this.#subscriptions.add(subscription);
+    return () => {
+      if (this.#subscriptions.delete(subscription) && this.#subscriptions.size === 0) this.stop();
+    };
+  }
+
+  /** Something was committed: hands it out before it returns, or as soon as what came earlier is handed out. */
+  wake(): void {
+    if (!this.#draining) void this.#drain();
+  }
+
+  stop(): void {
+    this.#subscriptions.clear();
+    this.#stopWatching?.();
+    clearTimeout(this.#retry);
+  }
+
+  #watch(): void {
+    this.#stopWatching = watchDatabase(this.#db, () => this.wake(), {
+      onReplaced: (error) => {
+        this.#report(error);
+        this.stop();
+      },
+    });
+  }
+
+  /** Never rejects. */
+  async #drain(): Promise<void> {
+    this.#draining = true;
+    try {
+      while (this.#subscriptions.size > 0 && this.#step()) await turn();
+    } catch (error) {
+      this.#report(storageError(error, this.#db.file));
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.wake(), RETRY_MS);
+    } finally {
+      this.#draining = false;
+    }
+  }
+
+  /** Hands out the next messages; whether there are more. */
+  #step(): boolean {
+    const last = this.#last();
+    const until = Math.min(this.#cursor + STEP, last);
+    if (until <= this.#cursor) return false;
+    const agents = new Set(Array.from(this.#subscriptions, ({ agentId }) => agentId));
+    const rows = this.#db.sql(NEW).iterate(this.#cursor, until, JSON.stringify([...agents]));
+    const { page, cut } = takePage(rows as Iterable<unknown> as Iterable<MessageRow>);
+    this.#cursor = cut ? page.at(-1)!.seq : until;
+    for (const row of page) this.#hand(wireMessage(row));
+    return this.#cursor < last;
+  }
+
+  #hand(message: WireMessage): void {
+    for (const { agentId, after, listener, onError } of this.#subscriptions) {
+      if (message.toAgentId !== agentId || message.seq! <= after) continue;
+      try {
+        listener(message);
+      } catch (error) {
+        onError(error);
+      }
+    }
+  }
+
+  #report(error: unknown): void {
+    for (const { onError } of this.#subscriptions) onError(error);
+  }
+
+  #last(): number {
+    return this.#db.sql(LAST).get()!.seq as number;
+  }
+}

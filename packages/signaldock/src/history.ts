@@ -1,0 +1,82 @@
+import type { WireMessage } from '@cleocode/contracts';
+import type { Context } from './context.ts';
+import { requireParticipant } from './conversations.ts';
+import { constraint } from './errors.ts';
+import { COLUMNS, type MessageRow, wireMessage } from './messages.ts';
+import { takePage } from './page.ts';
+import { validAgentId, validLimit, validSeq } from './validate.ts';
+
+const MAX_CONVERSATIONS = 200;
+
+export interface HistoryQuery {
+  /** Only messages whose `seq` is greater. Without it: the newest `limit` messages. */
+  afterSeq?: number;
+  /** Default 50, at most 200. A page of very long messages may hold fewer. */
+  limit?: number;
+}
+
+export interface HistoryPage {
+  /**
+   * Ascending by `seq`, the agent's own messages included. A group message stands here once: as the agent's own copy,
+   * or as the first one for its sender and for who joined later.
+   */
+  messages: WireMessage[];
+  /** Give it as `afterSeq` to go on; equal to the one given when nothing is new. */
+  cursor: number;
+  /** More is waiting behind `cursor`. */
+  more: boolean;
+}
+
+export interface History {
+  /**
+   * The messages of several conversations in one page. Rejects with `E_AUTH_FORBIDDEN` unless `agentId` takes part in
+   * all of them.
+   */
+  fetchConversations(
+    agentId: string,
+    conversationIds: readonly string[],
+    query?: HistoryQuery,
+  ): Promise<HistoryPage>;
+}
+
+// Per conversation and merged here: SQLite would sort all that is new in all of them to find the first page.
+const AFTER = 'SELECT seq FROM posts WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT ?';
+const NEWEST = 'SELECT seq FROM posts WHERE conversation = ? ORDER BY seq DESC LIMIT ?';
+const POST = `
+  SELECT ${COLUMNS} FROM posts p JOIN messages m ON m.seq = coalesce(
+    (SELECT seq FROM messages WHERE seq >= p.seq AND seq < p.seq + p.copies AND +to_agent = $agent), p.seq)
+  WHERE p.seq = $post`;
+
+export function history({ db }: Context): History {
+  return {
+    async fetchConversations(agentId, conversationIds, query = {}) {
+      validAgentId(agentId);
+      const ids = new Set(conversationIds);
+      if (ids.size > MAX_CONVERSATIONS)
+        throw constraint(`ids: ${ids.size} conversations are too many, at most ${MAX_CONVERSATIONS}`);
+      const limit = validLimit(query.limit);
+      const { afterSeq } = query;
+      if (afterSeq !== undefined) validSeq(afterSeq);
+      for (const id of ids) requireParticipant(db, agentId, id);
+
+      const found = [...ids].flatMap((id) =>
+        afterSeq === undefined ? db.sql(NEWEST).all(id, limit) : db.sql(AFTER).all(id, afterSeq, limit + 1),
+      );
+      const posts = found.map((row) => row.seq as number).sort((a, b) => a - b);
+      const wanted = afterSeq === undefined ? posts.slice(-limit) : posts.slice(0, limit);
+      const read = function* () {
+        for (const post of wanted) {
+          const row = db.sql(POST).get({ post, agent: agentId });
+          // Undefined when the retention of another process has just taken it.
+          if (row) yield row as unknown as MessageRow;
+        }
+      };
+      const { page, cut } = takePage(read());
+      return {
+        messages: page.map(wireMessage),
+        cursor: page.at(-1)?.seq ?? afterSeq ?? 0,
+        more: cut || (afterSeq !== undefined && posts.length > limit),
+      };
+    },
+  };
+}

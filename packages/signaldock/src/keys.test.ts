@@ -1,0 +1,133 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { WireError } from '@cleocode/contracts';
+import { describe, expect, it } from 'vitest';
+import { query, TestClock, testDock } from './dock.test.kit.ts';
+import { sha256 } from './ids.ts';
+
+async function withBob() {
+  const clock = new TestClock();
+  const dock = await testDock(['alice'], clock);
+  const { apiKey } = await dock.registerAgent({ agentId: 'bob' });
+  const works = (key: string, agentId = 'bob') =>
+    dock.authenticate(agentId, key).then(
+      () => true,
+      (error) => {
+        if (!WireError.is(error)) throw error;
+        return error.code;
+      },
+    );
+  return { clock, dock, apiKey, works };
+}
+
+describe('authenticate', () => {
+  it('takes the key of the agent', async () => {
+    const { apiKey, works } = await withBob();
+    expect(await works(apiKey)).toBe(true);
+  });
+
+  it('refuses any other key, any other agent, and says what to do', async () => {
+    const { dock, apiKey, works } = await withBob();
+    expect(await works(`sk_live_${randomBytes(32).toString('hex')}`)).toBe('E_AUTH_INVALID_TOKEN');
+    expect(await works('')).toBe('E_AUTH_INVALID_TOKEN');
+    expect(await works(sha256(apiKey))).toBe('E_AUTH_INVALID_TOKEN');
+    expect(await works(apiKey, 'alice')).toBe('E_AUTH_INVALID_TOKEN');
+    expect(await works(apiKey, 'nobody')).toBe('E_AUTH_INVALID_TOKEN');
+    const error = await dock.authenticate('bob', 'wrong').catch((thrown) => thrown);
+    expect(error.hint).toContain('cleo agent rotate-key');
+    expect(error.retryable).toBe(false);
+  });
+
+  it('finds only the hash of a key in the file', async () => {
+    const { dock, apiKey } = await withBob();
+    const { apiKey: second } = await dock.rotateKey('bob', { idempotencyKey: randomUUID() });
+    const stored = query(dock.file, 'SELECT hash FROM keys WHERE agent = ?', 'bob');
+    expect(stored).toContainEqual({ hash: sha256(apiKey) });
+    expect(stored).toContainEqual({ hash: sha256(second) });
+    await dock.close();
+    const bytes = readFileSync(dock.file);
+    for (const key of [apiKey, second]) {
+      expect(bytes.includes(key.slice(8, 24))).toBe(false);
+      expect(bytes.includes(Buffer.from(key.slice(8), 'hex'))).toBe(false);
+    }
+  });
+});
+
+describe('rotateKey', () => {
+  it('answers a new key and lets both work until the overlap ends', async () => {
+    const { clock, dock, apiKey: first, works } = await withBob();
+    const { agentId, apiKey: second, previousKeyExpiresAt } = await dock.rotateKey('bob');
+    expect(agentId).toBe('bob');
+    expect(second).toMatch(/^sk_live_[0-9a-f]{64}$/);
+    expect(second).not.toBe(first);
+    expect(previousKeyExpiresAt).toBe('2026-01-01T00:10:00.000Z');
+    clock.advance(599);
+    expect([await works(first), await works(second)]).toEqual([true, true]);
+    clock.advance(1);
+    expect([await works(first), await works(second)]).toEqual(['E_AUTH_EXPIRED_TOKEN', true]);
+  });
+
+  it('ends the old key at once with an overlap of 0', async () => {
+    const { dock, apiKey: first, works } = await withBob();
+    const { apiKey: second } = await dock.rotateKey('bob', { overlapSeconds: 0 });
+    expect([await works(first), await works(second)]).toEqual(['E_AUTH_EXPIRED_TOKEN', true]);
+  });
+
+  it('keeps two keys alive at most: a second rotation retires the oldest', async () => {
+    const { dock, apiKey: first, works } = await withBob();
+    const { apiKey: second } = await dock.rotateKey('bob');
+    const { apiKey: third } = await dock.rotateKey('bob');
+    expect([await works(first), await works(second), await works(third)]).toEqual([
+      'E_AUTH_INVALID_TOKEN',
+      true,
+      true,
+    ]);
+  });
+
+  it('answers the same new key for the same idempotency key inside the overlap', async () => {
+    const { clock, dock, apiKey: first, works } = await withBob();
+    const options = { idempotencyKey: randomUUID(), overlapSeconds: 60 };
+    const rotated = await dock.rotateKey('bob', options);
+    clock.advance(59);
+    expect(await dock.rotateKey('bob', options)).toEqual(rotated);
+    expect([await works(first), await works(rotated.apiKey)]).toEqual([true, true]);
+    clock.advance(1);
+    const later = await dock.rotateKey('bob', options);
+    expect(later.apiKey).not.toBe(rotated.apiKey);
+    expect(await dock.rotateKey('bob', options)).toEqual(later);
+  });
+
+  it('answers different keys for different idempotency keys and for different agents', async () => {
+    const { dock } = await withBob();
+    const made = new Set<string>();
+    for (const [agentId, idempotencyKey] of [
+      ['bob', 'a'],
+      ['bob', 'b'],
+      ['alice', 'a'],
+    ] as const)
+      made.add((await dock.rotateKey(agentId, { idempotencyKey })).apiKey);
+    expect(made.size).toBe(3);
+  });
+
+  it('refuses to repeat a rotation that a later one has replaced', async () => {
+    const { dock } = await withBob();
+    await dock.rotateKey('bob', { idempotencyKey: 'first' });
+    await dock.rotateKey('bob', { idempotencyKey: 'second' });
+    await expect(dock.rotateKey('bob', { idempotencyKey: 'first' })).rejects.toMatchObject({
+      code: 'E_CONFLICT_DUPLICATE',
+      hint: 'Use the key of the later rotation.',
+    });
+  });
+
+  it.each([-1, 86_401, Number.NaN])('refuses an overlap of %d seconds', async (overlapSeconds) => {
+    const { dock } = await withBob();
+    await expect(dock.rotateKey('bob', { overlapSeconds })).rejects.toMatchObject({
+      code: 'E_VALIDATION_CONSTRAINT',
+    });
+  });
+
+  it('refuses an unknown agent', async () => {
+    const { dock } = await withBob();
+    await expect(dock.rotateKey('x')).rejects.toMatchObject({ code: 'E_NOT_FOUND_AGENT' });
+  });
+});

@@ -1,0 +1,50 @@
+import { agentIdSchema, WireError, type WireErrorCode } from '@cleocode/contracts';
+import type { z } from 'zod';
+import { constraint } from './errors.ts';
+
+const CODES: Partial<Record<z.core.$ZodIssue['code'], WireErrorCode>> = {
+  too_big: 'E_VALIDATION_CONSTRAINT',
+  too_small: 'E_VALIDATION_CONSTRAINT',
+  invalid_format: 'E_VALIDATION_INVALID_FORMAT',
+};
+
+/** `value` as the schema has it, or a `WireError` that names the first wrong member. */
+export function valid<S extends z.ZodType>(schema: S, value: unknown, name = ''): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  const where = [name, ...issue.path.map(String)].filter(Boolean).join('.') || 'body';
+  const given = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown>)?.[key], value);
+  const code =
+    given === undefined ? 'E_VALIDATION_MISSING_FIELD' : (CODES[issue.code] ?? 'E_VALIDATION_SCHEMA');
+  throw new WireError(code, `${where}: ${issue.message}`, { details: { field: where } });
+}
+
+export function validAgentId(value: unknown, name = 'agentId'): string {
+  return valid(agentIdSchema, value, name);
+}
+
+/** A page size: {@link DEFAULT_LIMIT} when absent, cut to {@link MAX_LIMIT}. */
+export function validLimit(value: number = DEFAULT_LIMIT): number {
+  if (!Number.isInteger(value) || value < 1) throw constraint(`limit: ${value} is not a positive integer`);
+  return Math.min(value, MAX_LIMIT);
+}
+
+export function validSeq(value: number, name = 'afterSeq'): number {
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw constraint(`${name}: ${value} is not a non-negative integer`);
+  return value;
+}
+
+export function validPage(value = 1): number {
+  if (!Number.isSafeInteger(value) || value < 0) throw constraint(`page: ${value} is not a page number`);
+  return Math.max(1, value);
+}
+
+export function validIdempotencyKey(value: string | undefined): string | undefined {
+  if (value === undefined || (value.length > 0 && value.length <= 255)) return value;
+  throw constraint('idempotencyKey: not 1 to 255 characters');
+}
+
+export const DEFAULT_LIMIT = 50;
+export const MAX_LIMIT = 200;
