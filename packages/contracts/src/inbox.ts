@@ -31,6 +31,8 @@ export interface ReceiveResult {
 
 export type InboxEvent =
   | { type: 'message'; message: ConduitMessage; attempt: number; source: string }
+  /** While `message` was handled its handler answered, or sent something, and the backend has it. */
+  | { type: 'sent'; message: ConduitMessage; to: string; content: string; messageId: string }
   | { type: 'done'; message: ConduitMessage; attempt: number; durationMs: number }
   | {
       type: 'failed';

@@ -19,6 +19,8 @@ export interface KernelDescription {
     ms: Partial<Record<Phase, number>>;
   }[];
   services: { id: string; provider: string }[];
+  /** Some plugin handles messages; one that only looks at them first (`pre`) does not count. */
+  handlesMessages: boolean;
 }
 
 const HOOKS: readonly HookName[] = ['init', 'start', 'message', 'stop'];
@@ -26,8 +28,9 @@ const HOOKS: readonly HookName[] = ['init', 'start', 'message', 'stop'];
 export function describePlugins(
   hosts: readonly PluginHost[],
   hooks: Hooks,
-): Pick<KernelDescription, 'plugins'> {
+): Pick<KernelDescription, 'plugins' | 'handlesMessages'> {
   return {
+    handlesMessages: hooks.handlesMessages,
     plugins: hosts.map((host) => {
       const { version, requires = {}, optional = {}, provides = [] } = host.plugin.definition;
       const own = HOOKS.flatMap((hook) => hooks.entries(hook)).filter(

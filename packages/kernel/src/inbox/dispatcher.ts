@@ -112,9 +112,19 @@ export class Dispatcher {
     return this.#working === 0;
   }
 
+  /** Tells the observers what was sent while this item was handled. */
+  #outboxFor({ message }: Item): Outbox {
+    const { outbox, observed, emit } = this.#parts;
+    return async (to, content, options) => {
+      const sent = await outbox(to, content, options);
+      if (observed()) emit({ type: 'sent', message, to, content, messageId: sent.messageId });
+      return sent;
+    };
+  }
+
   /** One attempt at one message. Never rejects. The slot is given back as soon as no handler runs any more. */
   async #work(item: Item): Promise<void> {
-    const { hooks, outbox, messageTimeoutMs, options } = this.#parts;
+    const { hooks, messageTimeoutMs, options } = this.#parts;
     const answer = this.#journal.ask((journal) => journal.begin(item.key));
     const begun = isThenable(answer) ? await answer : answer;
     if (begun === GAVE_UP || begun.state !== 'begun') {
@@ -132,7 +142,7 @@ export class Dispatcher {
     if (this.#parts.observed())
       this.#parts.emit({ type: 'message', message: item.message, attempt: number, source: item.source });
     const started = performance.now();
-    const attempt = new Attempt(item, number, outbox, messageTimeoutMs);
+    const attempt = new Attempt(item, number, this.#outboxFor(item), messageTimeoutMs);
     this.#running.set(item, attempt);
     if (this.#givenUp.signal.aborted) attempt.abandon(this.#givenUp.signal.reason);
     await hooks.run('message', undefined, attempt);
