@@ -1,13 +1,14 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { definePlugin } from '../plugin.ts';
 import { describeConfig } from './describe-config.ts';
 
 const KEY = 'sk_live_0123456789abcdef0123456789abcdef';
 const acme = definePlugin({ name: '@acme/cleo-plugin', version: '1.0.0', apiVersion: 1, setup() {} });
 const cwd = mkdtempSync(join(tmpdir(), 'cleo-describe-'));
+afterAll(() => rmSync(cwd, { recursive: true }));
 
 test('without a configuration every value is a default', () => {
   const entries = describeConfig({ config: { plugins: [] }, file: undefined }, {}, cwd);

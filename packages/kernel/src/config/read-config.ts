@@ -90,7 +90,7 @@ async function runScript(source: ConfigSource, content: string, deadlineMs: numb
     throw emptyConfig(
       source,
       `has no default export${instead}`,
-      'Write: export default defineConfig({ … }).',
+      'Write export default defineConfig({ … }); in CommonJS, module.exports = { … }.',
     );
   }
   const value = await inTime(source, deadlineMs, async () =>

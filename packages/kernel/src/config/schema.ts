@@ -28,13 +28,13 @@ export function parseConfig(value: unknown, origin: ConfigOrigin): ParsedConfig 
   throw invalidConfig(origin, result.error.issues.flatMap(faults));
 }
 
-export interface Fault {
+interface Fault {
   /** Where: `plugins[2]`; empty for the whole. */
   path: string;
   message: string;
 }
 
-export function invalidConfig(origin: ConfigOrigin, found: readonly Fault[]): KernelError {
+function invalidConfig(origin: ConfigOrigin, found: readonly Fault[]): KernelError {
   const issues = found.map(({ path, message }) => ({ path: joinPath(origin.prefix, path), message }));
   const lines = issues.map(({ path, message }) => [origin.label, path, message].filter(Boolean).join(': '));
   return new KernelError('E_CONFIG_INVALID', lines.join('\n'), {
