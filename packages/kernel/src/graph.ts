@@ -1,6 +1,9 @@
 import type { ServiceRef } from '@cleocode/contracts';
 import { KernelError } from './errors.ts';
 
+/** Services that the configuration itself can name. */
+const CONFIGURABLE = ['agent', 'transport'];
+
 /** What ordering needs to know of a plugin. */
 export interface GraphNode {
   name: string;
@@ -72,7 +75,7 @@ function missing(node: GraphNode, ref: ServiceRef<unknown>): KernelError {
     {
       plugin: node.name,
       phase: 'setup',
-      hint: `Add a plugin that provides "${ref.id}".`,
+      hint: `${CONFIGURABLE.includes(ref.id) ? `Set "${ref.id}" in the configuration, or add` : 'Add'} a plugin that provides "${ref.id}".`,
     },
   );
 }
@@ -89,6 +92,6 @@ function cycle<N extends GraphNode>(waiting: readonly N[], waitsFor: Map<N, Set<
   return new KernelError('E_SERVICE_CYCLE', `plugins need each other's services: ${loop.join(' -> ')}`, {
     plugin: loop[0]!,
     phase: 'setup',
-    hint: 'Make one of these services optional, or split the plugin that both needs and provides.',
+    hint: 'Split one of these plugins, so that what it provides no longer needs what it uses.',
   });
 }

@@ -1,9 +1,15 @@
 import { AsyncSeriesHook } from 'tapable';
 import type { HookName } from './plugin.ts';
 
+/** `first` and `last` are the kernel's own, around what a plugin adds. */
+const BANDS = { first: 0, pre: 1, normal: 2, post: 3, last: 4 } as const;
+
+export type Band = keyof typeof BANDS;
+
 export interface HookEntry {
   readonly plugin: string;
   readonly hook: HookName;
+  readonly band: Band;
   readonly handler: (argument: never) => unknown;
   /** The handler's own deadline, where it named one. */
   readonly timeoutMs: number | undefined;
@@ -20,14 +26,8 @@ export interface HookRun {
 
 type Carrier = AsyncSeriesHook<[unknown, HookRun], { entry: HookEntry }>;
 
-/** `first` and `last` are the kernel's own, around what a plugin adds. */
-const BANDS = { first: 0, pre: 1, normal: 2, post: 3, last: 4 } as const;
-
-export type Band = keyof typeof BANDS;
-
 interface Placed {
   entry: HookEntry;
-  band: Band;
   /** Tapable's `stage`: smaller runs first, equal keeps the order of registration. */
   stage: number;
 }
@@ -39,10 +39,11 @@ interface Placed {
 export class Hooks {
   readonly #placed: Record<HookName, Placed[]> = { init: [], start: [], message: [], stop: [] };
   readonly #carriers: Partial<Record<HookName, Carrier>> = {};
+  readonly #begun = new Set<HookName>();
 
   /** Adds a handler of the plugin at `position` in the resolved order; returns the function that takes it away. */
-  add(entry: HookEntry, position: number, band: Band = 'normal'): () => void {
-    const placed = { entry, band, stage: stageOf(entry.hook, position, BANDS[band]) };
+  add(entry: HookEntry, position: number): () => void {
+    const placed = { entry, stage: stageOf(entry.hook, position, BANDS[entry.band]) };
     this.#placed[entry.hook].push(placed);
     delete this.#carriers[entry.hook];
     return () => {
@@ -59,11 +60,18 @@ export class Hooks {
 
   /** Whether some plugin handles messages; one that only looks at them first (`pre`) does not. */
   get handlesMessages(): boolean {
-    return this.#placed.message.some(({ band }) => band !== 'pre');
+    return this.#placed.message.some(({ entry }) => entry.band !== 'pre');
+  }
+
+  /** Which hook has begun that makes it too late to add a handler for `hook`, if any. */
+  tooLate(hook: HookName): HookName | undefined {
+    const last = hook === 'message' ? 'stop' : hook;
+    return this.#begun.has(last) ? last : undefined;
   }
 
   /** One pass over the handlers of `hook`, in order, each awaited. */
   run(hook: HookName, argument: unknown, run: HookRun): Promise<void> {
+    if (hook !== 'message') this.#begun.add(hook);
     this.#carriers[hook] ??= this.#build(hook);
     return this.#carriers[hook].promise(argument, run);
   }

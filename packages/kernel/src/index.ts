@@ -4,10 +4,10 @@ export { maskSecrets } from './config/mask-secrets.ts';
 export { type ResolveConfigOptions, resolveConfig } from './config/resolve-config.ts';
 export * from './config/types.ts';
 export type { KernelDescription } from './describe.ts';
+export type { DispatchResult } from './dispatch.ts';
 export * from './errors.ts';
 export type { InboxOptions } from './inbox/options.ts';
 export type {
-  DispatchResult,
   Kernel,
   KernelConfig,
   KernelState,

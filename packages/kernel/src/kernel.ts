@@ -1,23 +1,18 @@
-import {
-  type ConduitMessage,
-  errorText,
-  type Inbox,
-  messageKey,
-  services,
-  type Transport,
-} from '@cleocode/contracts';
+import { type ConduitMessage, errorText, type Inbox, services, type Transport } from '@cleocode/contracts';
+import { parseConfig } from './config/schema.ts';
 import type { AgentConfig, KernelTimeouts } from './config/types.ts';
 import { describePlugins, type KernelDescription } from './describe.ts';
+import { type DispatchResult, dispatch } from './dispatch.ts';
 import { KernelError, type Phase } from './errors.ts';
 import { Hooks } from './hooks.ts';
 import { type DrainReport, KernelInbox } from './inbox/inbox.ts';
 import type { InboxOptions } from './inbox/options.ts';
 import { Lifecycle } from './lifecycle.ts';
 import type { Logger } from './logger.ts';
-import type { HookName, Plugin, StopReason } from './plugin.ts';
+import type { Plugin, StopReason } from './plugin.ts';
 import type { Forced, PluginHost } from './plugin-host.ts';
 import { Services } from './services.ts';
-import { setUp } from './set-up.ts';
+import { plan } from './set-up.ts';
 import { timeoutsWithDefaults } from './timeouts.ts';
 import { warningsToConsole } from './warnings.ts';
 
@@ -36,10 +31,11 @@ export interface KernelConfig {
 }
 
 export interface StopReport {
+  /** Why the plugins were ended: the first reason given, or `failed start`. */
   reason: StopReason;
   /** Every message that was being handled finished. */
   drained: boolean;
-  /** Messages given up at the drain deadline; they come again at the next start. */
+  /** Messages given up at the drain deadline; they come again at the next start. Waiting ones are not listed. */
   released: { messageId: string }[];
   /** Plugins that failed or hung while ending. */
   forced: { plugin: string; phase: Phase; error: string }[];
@@ -47,12 +43,6 @@ export interface StopReport {
   ok: boolean;
   durationMs: number;
 }
-
-export type DispatchResult =
-  | { status: 'done' }
-  /** A handler dropped it on purpose. */
-  | { status: 'dropped'; plugin: string; reason: string }
-  | { status: 'dead'; error: string; attempts: number };
 
 export type KernelState = 'new' | 'ready' | 'starting' | 'running' | 'stopping' | 'stopped' | 'failed';
 
@@ -67,25 +57,34 @@ export interface Kernel {
    */
   start(): Promise<void>;
   /**
-   * Stops taking messages in, waits for those being handled, then ends each plugin in reverse order. Never rejects; every
-   * wait has a deadline. Called again, it answers the same report.
+   * Stops taking messages in, waits for those being handled, then ends each plugin in reverse order. A start under way ends
+   * after the handler it is in. Never rejects; every wait has a deadline. Called again, it answers the same report.
    */
   stop(reason?: StopReason): Promise<StopReport>;
-  /** Hands one message to the inbox and waits for its end, retries included. Rejects when the inbox cannot take it. */
+  /**
+   * Hands one message to the inbox and waits for its end, retries included. Rejects with `E_KERNEL_STATE` when the inbox
+   * cannot take it, and when the kernel stops first.
+   */
   dispatch(message: ConduitMessage): Promise<DispatchResult>;
   describe(): KernelDescription;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Makes a kernel. Nothing runs before {@link Kernel.start}. It binds no signals and never exits the process. */
+/**
+ * Makes a kernel. Nothing runs before {@link Kernel.start}. It binds no signals and never exits the process. Throws
+ * `E_CONFIG_INVALID` for an agent, inbox options or timeouts it could not work with.
+ */
 export function createKernel(config: KernelConfig): Kernel {
   return new PluginKernel(config);
 }
+
+type Ending = DrainReport & { reason: StopReason; forced: Forced[] };
 
 class PluginKernel implements Kernel {
   state: KernelState = 'new';
   readonly inbox: KernelInbox;
   readonly #config: KernelConfig;
+  readonly #agent: AgentConfig | undefined;
   readonly #logger: Logger;
   readonly #timeouts: Required<KernelTimeouts>;
   readonly #hooks = new Hooks();
@@ -94,64 +93,44 @@ class PluginKernel implements Kernel {
   #lifecycle: Lifecycle | undefined;
   #preparing: Promise<void> | undefined;
   #starting: Promise<void> | undefined;
+  #stopReason: StopReason | undefined;
   #stopping: Promise<StopReport> | undefined;
+  #ending: Promise<Ending> | undefined;
+  /** Aborts when no message will be handled any more. */
+  readonly #ended = new AbortController();
 
   constructor(config: KernelConfig) {
+    const { agent, inbox, timeouts } = config;
+    this.#agent = parseConfig({ agent, inbox, timeouts }, { label: '' }).agent;
     this.#config = config;
     this.#logger = config.logger ?? warningsToConsole();
-    this.#timeouts = timeoutsWithDefaults(config.timeouts);
-    this.inbox = new KernelInbox(config.inbox);
+    this.#timeouts = timeoutsWithDefaults(timeouts);
+    this.inbox = new KernelInbox(inbox);
   }
 
   prepare(): Promise<void> {
+    if (this.#stopping) return Promise.reject(this.#tooLate('prepare'));
     this.#preparing ??= this.#prepare();
     return this.#preparing;
   }
 
   start(): Promise<void> {
-    if (this.#starting || this.#stopping)
-      return Promise.reject(
-        new KernelError('E_KERNEL_STATE', `start() was called on a kernel that is ${this.state}`, {
-          hint: 'Make a new kernel with createKernel for each start.',
-        }),
-      );
+    if (this.#starting || this.#stopping) return Promise.reject(this.#tooLate('start'));
     this.#starting = this.#start();
     return this.#starting;
   }
 
   stop(reason: StopReason = 'requested'): Promise<StopReport> {
-    this.#stopping ??= this.#stop(reason);
+    if (!this.#stopping) {
+      this.state = 'stopping';
+      this.#stopReason = reason;
+      this.#stopping = this.#stop(reason);
+    }
     return this.#stopping;
   }
 
   dispatch(message: ConduitMessage): Promise<DispatchResult> {
-    return new Promise((resolve, reject) => {
-      const key = messageKey(message);
-      const stopObserving = this.inbox.observe((event) => {
-        if (!('message' in event) || typeof event.message === 'string' || messageKey(event.message) !== key)
-          return;
-        if (event.type === 'done') settle({ status: 'done' });
-        if (event.type === 'dropped')
-          settle({ status: 'dropped', plugin: event.plugin, reason: event.reason });
-        if (event.type === 'dead') settle({ status: 'dead', error: event.error, attempts: event.attempts });
-      });
-      const settle = (result: DispatchResult): void => {
-        stopObserving();
-        resolve(result);
-      };
-      const { accepted } = this.inbox.receive([message], { name: 'dispatch', ackable: false });
-      if (accepted === 1) return;
-      stopObserving();
-      reject(
-        new KernelError(
-          'E_KERNEL_STATE',
-          `the inbox did not take message ${message.id} (kernel is ${this.state})`,
-          {
-            hint: 'Start the kernel first, and wait for room with inbox.waitForRoom.',
-          },
-        ),
-      );
-    });
+    return dispatch(this.inbox, message, this.#ended.signal);
   }
 
   describe(): KernelDescription {
@@ -167,22 +146,27 @@ class PluginKernel implements Kernel {
   }
 
   async #prepare(): Promise<void> {
-    this.#hosts = await setUp(this.#config, {
+    const planned = await plan(this.#config, {
       hooks: this.#hooks,
       services: this.#services,
       logger: this.#logger,
       inbox: this.inbox,
-      accepts: (hook) => this.#accepts(hook),
+      agent: this.#agent,
+      timeoutMs: this.#timeouts.initMs,
       onHandlersChanged: () => this.inbox.handlersChanged(),
     });
+    this.#hosts = planned.map(({ host }) => host);
+    // Known before the first `setup`: should a later one fail, what the earlier ones put up is taken down.
     this.#lifecycle = new Lifecycle(this.#hosts, this.#hooks, this.#timeouts, this.#logger);
-    this.state = 'ready';
+    for (const { host, options } of planned) host.setup(options);
+    if (this.state === 'new') this.state = 'ready';
   }
 
   async #start(): Promise<void> {
+    this.state = 'starting';
     try {
-      await this.prepare();
-      this.state = 'starting';
+      this.#preparing ??= this.#prepare();
+      await this.#preparing;
       await this.#lifecycle!.init(() => this.#refuseIfStopping());
       this.#attachInbox();
       await this.#lifecycle!.start(() => this.#refuseIfStopping());
@@ -190,22 +174,18 @@ class PluginKernel implements Kernel {
       this.state = 'running';
       this.inbox.open();
     } catch (error) {
-      const { forced } = await this.#end('failed start');
+      const { forced } = await this.#end(this.#stopReason ?? 'failed start');
       this.state = 'failed';
       if (KernelError.is(error)) error.others.push(...forced.map((one) => one.error));
       throw error;
     }
   }
 
-  async #stop(reason: StopReason): Promise<StopReport> {
+  async #stop(wanted: StopReason): Promise<StopReport> {
     const started = performance.now();
-    const failed = await this.#starting?.then(
-      () => false,
-      () => true,
-    );
-    const { drained, released, forced } = failed
-      ? { drained: true, released: [], forced: [] }
-      : await this.#end(reason);
+    // Whatever became of it is thrown to whoever called it.
+    await (this.#starting ?? this.#preparing)?.catch(() => {});
+    const { reason, drained, released, forced } = await this.#end(wanted);
     this.state = 'stopped';
     return {
       reason,
@@ -217,21 +197,37 @@ class PluginKernel implements Kernel {
     };
   }
 
-  async #end(reason: StopReason): Promise<DrainReport & { forced: Forced[] }> {
+  /** Ends everything, once: a failed start does it, or a stop. */
+  #end(reason: StopReason): Promise<Ending> {
+    this.#ending ??= this.#endAll(reason);
+    return this.#ending;
+  }
+
+  async #endAll(reason: StopReason): Promise<Ending> {
     this.state = 'stopping';
     const drain = await this.inbox.drain(this.#timeouts.drainMs);
-    return { ...drain, forced: (await this.#lifecycle?.stop(reason)) ?? [] };
+    this.#ended.abort();
+    return { reason, ...drain, forced: (await this.#lifecycle?.stop(reason)) ?? [] };
   }
 
   #refuseIfStopping(): void {
-    if (this.#stopping) throw new KernelError('E_KERNEL_STATE', 'stopped while starting', { phase: 'start' });
+    if (this.#stopping)
+      throw new KernelError('E_KERNEL_STATE', `stopped while starting: ${this.#stopReason}`, {
+        phase: 'start',
+      });
+  }
+
+  #tooLate(what: string): KernelError {
+    return new KernelError('E_KERNEL_STATE', `${what}() was called on a kernel that is ${this.state}`, {
+      hint: 'Make a new kernel with createKernel for each start.',
+    });
   }
 
   /** After `init`: the transport is connected and the agent known. */
   #attachInbox(): void {
     const agent = this.#services.get(services.agent);
     const transport = this.#services.get(services.transport);
-    const wanted = typeof this.#config.agent === 'object' ? this.#config.agent.id : this.#config.agent;
+    const wanted = this.#agent?.id;
     if (wanted !== undefined && agent && agent.id !== wanted)
       throw new KernelError(
         'E_AGENT_MISMATCH',
@@ -262,11 +258,5 @@ class PluginKernel implements Kernel {
         return transport.push(to, content, options);
       },
     });
-  }
-
-  #accepts(hook: HookName): boolean {
-    if (hook === 'init') return this.state === 'new';
-    if (hook === 'start') return this.state === 'new' || this.state === 'starting';
-    return this.state !== 'stopping' && this.state !== 'stopped';
   }
 }

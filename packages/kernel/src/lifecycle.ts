@@ -28,13 +28,12 @@ export class Lifecycle {
     this.#logger = logger;
     for (const host of hosts)
       hooks.add(
-        internal(host, 'init', () => host.markInitialized()),
+        internal(host, 'init', 'last', () => host.markInitialized()),
         host.position,
-        'last',
       );
   }
 
-  /** In plugin order; `check` runs before each handler and may throw. The first failure ends it. */
+  /** In plugin order; `check` runs before each handler of a plugin and may throw. The first failure ends it. */
   init(check: () => void): Promise<void> {
     return this.#forward('init', check);
   }
@@ -53,15 +52,15 @@ export class Lifecycle {
     for (const host of this.#hosts.values()) {
       const dispose = async () => void forced.push(...(await host.dispose(this.#timeouts.stopMs)));
       this.#hooks.add(
-        internal(host, 'stop', () => host.abort(reason)),
+        internal(host, 'stop', 'first', () => host.abort(reason)),
         host.position,
-        'first',
       );
-      this.#hooks.add(internal(host, 'stop', dispose), host.position, 'last');
+      this.#hooks.add(internal(host, 'stop', 'last', dispose), host.position);
     }
     const run: HookRun = {
       invoke: async (entry) => {
-        if (!entry.internal && !this.#hosts.get(entry.plugin)!.initialized) return;
+        const owed = entry.internal || this.#hosts.get(entry.plugin)!.initialized;
+        if (!owed || !entry.active) return;
         try {
           await this.#call(entry, 'stop', reason);
         } catch (error) {
@@ -78,7 +77,9 @@ export class Lifecycle {
   #forward(phase: 'init' | 'start', check: () => void): Promise<void> {
     const run: HookRun = {
       invoke: async (entry) => {
-        check();
+        // A plugin whose `init` has finished is noted even when a stop came meanwhile: it is owed its `stop`.
+        if (!entry.internal) check();
+        if (!entry.active) return;
         await this.#call(entry, phase);
       },
     };
@@ -104,8 +105,13 @@ export class Lifecycle {
   }
 }
 
-function internal(host: PluginHost, hook: 'init' | 'stop', handler: () => unknown): HookEntry {
-  return { plugin: host.name, hook, handler, timeoutMs: undefined, internal: true, active: true };
+function internal(
+  { name: plugin }: PluginHost,
+  hook: 'init' | 'stop',
+  band: 'first' | 'last',
+  handler: () => unknown,
+): HookEntry {
+  return { plugin, hook, band, handler, timeoutMs: undefined, internal: true, active: true };
 }
 
 function hookTimeout(plugin: string, phase: Phase, ms: number): KernelError {

@@ -1,19 +1,28 @@
+import { errorText } from '@cleocode/contracts';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { withDeadline } from './deadline.ts';
 import { KernelError } from './errors.ts';
 import type { Plugin } from './plugin.ts';
 
 /**
- * Checks a plugin's options against its schema and answers what the schema makes of them. Throws `E_PLUGIN_OPTIONS` whose
- * message has one line per fault: `plugins[2] (@acme/cleo-plugin-x).everyMs: expected number`.
+ * Checks a plugin's options against its schema, which has `timeoutMs` to answer, and gives what the schema makes of them.
+ * Throws `E_PLUGIN_OPTIONS` whose message has one line per fault: `plugins[2] (@acme/cleo-plugin-x).everyMs: expected number`.
  */
-export async function validateOptions(plugin: Plugin, place: string): Promise<unknown> {
+export async function validateOptions(plugin: Plugin, place: string, timeoutMs: number): Promise<unknown> {
   const { name, options: schema } = plugin.definition as { name: string; options?: StandardSchemaV1 };
   const where = `${place} (${name})`;
   if (!schema) {
     if (plugin.options === undefined || isEmpty(plugin.options)) return undefined;
     throw failure(name, [`${where}: takes no options`]);
   }
-  const result = await schema['~standard'].validate(plugin.options ?? {});
+  // A schema is anyone's: it may throw, or ask a server that does not answer.
+  const result = await withDeadline(
+    (async () => schema['~standard'].validate(plugin.options ?? {}))(),
+    timeoutMs,
+    () => new Error(`the check did not end within ${timeoutMs} ms`),
+  ).catch((cause) => {
+    throw failure(name, [`${where}: ${errorText(cause)}`], cause);
+  });
   if (!result.issues) return result.value;
   throw failure(
     name,
@@ -21,11 +30,12 @@ export async function validateOptions(plugin: Plugin, place: string): Promise<un
   );
 }
 
-function failure(plugin: string, lines: string[]): KernelError {
+function failure(plugin: string, lines: string[], cause?: unknown): KernelError {
   return new KernelError('E_PLUGIN_OPTIONS', lines.join('\n'), {
     plugin,
     phase: 'setup',
     hint: 'Correct the option in the configuration; the README of the plugin lists them all.',
+    ...(cause !== undefined && { cause }),
   });
 }
 

@@ -1,7 +1,7 @@
 import { errorText, type ServiceRef } from '@cleocode/contracts';
-import { withDeadline } from './deadline.ts';
+import { isThenable, withDeadline } from './deadline.ts';
 import { KernelError, type Phase } from './errors.ts';
-import type { Hooks } from './hooks.ts';
+import type { HookEntry, Hooks } from './hooks.ts';
 import type { Logger } from './logger.ts';
 import type { HookName, HookOptions, KernelHooks, Plugin, PluginContext } from './plugin.ts';
 import type { Services } from './services.ts';
@@ -18,8 +18,6 @@ export interface HostParts {
   hooks: Hooks;
   services: Services;
   logger: Logger;
-  /** Which handlers may still be added, by what the kernel is doing. */
-  accepts(hook: HookName): boolean;
   onHandlersChanged(): void;
 }
 
@@ -38,6 +36,7 @@ export class PluginHost {
   readonly #defers: (() => void | Promise<void>)[] = [];
   #inSetup = false;
   #initialized = false;
+  #disposed = false;
 
   constructor(name: string, plugin: Plugin, position: number, parts: HostParts) {
     this.name = name;
@@ -54,8 +53,8 @@ export class PluginHost {
     this.#inSetup = true;
     try {
       const result: unknown = definition.setup(this.#context(), options, this.#deps() as never);
-      if (result instanceof Promise) {
-        result.catch((error) => this.logger.error('setup rejected', { error: errorText(error) }));
+      if (isThenable(result)) {
+        result.then(undefined, (error) => this.logger.error('setup rejected', { error: errorText(error) }));
         throw new KernelError('E_PLUGIN_INVALID', `${this.name}: setup returned a promise`, {
           plugin: this.name,
           phase: 'setup',
@@ -106,8 +105,18 @@ export class PluginHost {
       }
     };
     await Promise.all(this.tasks.map((task) => attempt(`task "${task.name}"`, () => task.ended)));
+    this.#disposed = true;
     for (const dispose of this.#defers.splice(0).reverse()) await attempt('a deferred clean-up', dispose);
     return forced;
+  }
+
+  /** A handler that outlived its deadline may still open something: what it defers now has no later moment to run. */
+  async #disposeLate(dispose: () => void | Promise<void>): Promise<void> {
+    try {
+      await dispose();
+    } catch (error) {
+      this.logger.error('a late clean-up failed', { error: errorText(error) });
+    }
   }
 
   #late(what: string, ms: number): KernelError {
@@ -135,7 +144,8 @@ export class PluginHost {
         host.#provide(ref, implementation);
       },
       defer(dispose) {
-        host.#defers.push(dispose);
+        if (host.#disposed) void host.#disposeLate(dispose);
+        else host.#defers.push(dispose);
       },
       task(name, work) {
         if (host.#inSetup)
@@ -144,23 +154,28 @@ export class PluginHost {
             phase: 'setup',
             hint: 'Start tasks in an init or start handler.',
           });
+        // One that has ended makes way for its successor, so that the list stays as long as what runs.
+        const ended = host.tasks.findIndex((task) => task.name === name && task.state === 'ended');
+        if (ended >= 0) host.tasks.splice(ended, 1);
         host.tasks.push(new SupervisedTask(name, work, host.#abort.signal, host.logger));
       },
     };
   }
 
   #on<H extends HookName>(hook: H, handler: KernelHooks[H], { order, timeoutMs }: HookOptions): () => void {
-    if (!this.#parts.accepts(hook))
+    const begun = this.#parts.hooks.tooLate(hook);
+    if (begun)
       throw new KernelError(
         'E_KERNEL_STATE',
-        `${this.name}: a handler for "${hook}" was added after that hook ran`,
+        `${this.name}: a handler for "${hook}" was added after "${begun}" had begun`,
         {
           plugin: this.name,
           hint: `Add "${hook}" handlers in setup.`,
         },
       );
-    const entry = { plugin: this.name, hook, handler, timeoutMs, active: true };
-    const remove = this.#parts.hooks.add(entry, this.position, order);
+    const band = order ?? 'normal';
+    const entry = { plugin: this.name, hook, band, handler, timeoutMs, active: true } satisfies HookEntry;
+    const remove = this.#parts.hooks.add(entry, this.position);
     if (hook === 'message') this.#parts.onHandlersChanged();
     return remove;
   }

@@ -1,4 +1,6 @@
-import { type Inbox, type ServiceRef, services, type Transport } from '@cleocode/contracts';
+import { type Inbox, type ServiceRef, services } from '@cleocode/contracts';
+import { isTransport } from './config/schema.ts';
+import type { AgentConfig } from './config/types.ts';
 import { KernelError } from './errors.ts';
 import { orderPlugins } from './graph.ts';
 import { MemoryJournal } from './inbox/memory-journal.ts';
@@ -20,11 +22,25 @@ interface Candidate {
   provides: readonly ServiceRef<unknown>[];
 }
 
-/** From a configuration to plugins in order, each with its options checked and its `setup` run. */
-export async function setUp(
-  config: KernelConfig,
-  parts: HostParts & { inbox: Inbox },
-): Promise<PluginHost[]> {
+/** A plugin in its place, with its options as its schema made them; only its `setup` has not run yet. */
+export interface Planned {
+  host: PluginHost;
+  options: unknown;
+}
+
+export interface PlanParts extends HostParts {
+  inbox: Inbox;
+  /** The agent of the configuration, used where no plugin provides one. */
+  agent: AgentConfig | undefined;
+  /** For the check of one plugin's options, in milliseconds. */
+  timeoutMs: number;
+}
+
+/** From a configuration to plugins in order, each with its options checked. Runs nothing of theirs. */
+export async function plan(
+  config: Pick<KernelConfig, 'transport' | 'plugins'>,
+  parts: PlanParts,
+): Promise<Planned[]> {
   const candidates = candidatesOf(config);
   const provides = (ref: ServiceRef<unknown>) =>
     candidates.some((one) => one.provides.some(({ id }) => id === ref.id));
@@ -35,21 +51,21 @@ export async function setUp(
       'no plugin provides a journal: attempts and finished messages are remembered in memory only',
     );
   }
-  if (config.agent !== undefined && !provides(services.agent)) {
-    const identity = typeof config.agent === 'string' ? { id: config.agent } : config.agent;
-    parts.services.provide(KERNEL, services.agent, staticAgent(identity));
-  }
+  if (parts.agent !== undefined && !provides(services.agent))
+    parts.services.provide(KERNEL, services.agent, staticAgent(parts.agent));
   const builtin = parts.services.list().map(({ id }) => id);
   refuseReplacing(candidates, builtin);
   const ordered = orderPlugins(candidates, builtin);
-  const options = new Map<Candidate, unknown>();
-  for (const one of ordered) options.set(one, await validateOptions(one.plugin, one.place));
-  const hosts = ordered.map((one, position) => new PluginHost(one.name, one.plugin, position, parts));
-  for (const [index, host] of hosts.entries()) host.setup(options.get(ordered[index]!));
-  return hosts;
+  const planned: Planned[] = [];
+  for (const [position, { name, plugin, place }] of ordered.entries())
+    planned.push({
+      options: await validateOptions(plugin, place, parts.timeoutMs),
+      host: new PluginHost(name, plugin, position, parts),
+    });
+  return planned;
 }
 
-function candidatesOf({ transport, plugins = [] }: KernelConfig): Candidate[] {
+function candidatesOf({ transport, plugins = [] }: Pick<KernelConfig, 'transport' | 'plugins'>): Candidate[] {
   const placed: [Plugin, string][] = [];
   if (transport) placed.push([isTransport(transport) ? transportPlugin(transport) : transport, 'transport']);
   for (const [index, plugin] of plugins.entries()) if (plugin) placed.push([plugin, `plugins[${index}]`]);
@@ -79,7 +95,7 @@ function check(plugin: unknown, place: string): asserts plugin is Plugin {
         ? `Call it: ${place} is a plugin factory, as in poller({ intervalMs: 5000 }).`
         : 'Use what definePlugin returned, called with its options.',
     });
-  const { name, apiVersion } = plugin.definition;
+  const { name, apiVersion, setup, requires, optional, provides } = plugin.definition;
   if (apiVersion !== API_VERSION)
     throw new KernelError(
       'E_PLUGIN_API_VERSION',
@@ -90,6 +106,23 @@ function check(plugin: unknown, place: string): asserts plugin is Plugin {
         hint: apiVersion > API_VERSION ? 'Upgrade @cleocode/kernel.' : `Install a newer version of ${name}.`,
       },
     );
+  if (typeof name !== 'string' || name === '' || typeof setup !== 'function')
+    throw new KernelError(
+      'E_PLUGIN_INVALID',
+      `${place}: the definition lacks its name or its setup function`,
+      {
+        phase: 'setup',
+        hint: 'definePlugin takes { name, version, apiVersion, setup, … }.',
+      },
+    );
+  for (const [list, refs] of Object.entries({ requires, optional, provides }))
+    for (const [key, ref] of Object.entries((refs ?? {}) as Record<string, unknown>))
+      if (typeof (ref as ServiceRef<unknown> | undefined)?.id !== 'string')
+        throw new KernelError('E_PLUGIN_INVALID', `${place} (${name}): ${list}.${key} is not a service`, {
+          plugin: name,
+          phase: 'setup',
+          hint: 'Use a token that defineService made; look for a misspelt name.',
+        });
 }
 
 function refuseReplacing(candidates: readonly Candidate[], builtin: readonly string[]): void {
@@ -105,11 +138,4 @@ function refuseReplacing(candidates: readonly Candidate[], builtin: readonly str
             hint: `Remove ${one.name} from the plugins.`,
           },
         );
-}
-
-function isTransport(value: Plugin | Transport): value is Transport {
-  return (
-    typeof (value as Partial<Transport>).push === 'function' &&
-    typeof (value as Partial<Transport>).poll === 'function'
-  );
 }

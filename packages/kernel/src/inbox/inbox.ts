@@ -21,6 +21,9 @@ export interface InboxParts
   agentId: string;
 }
 
+/** Why one message was not taken. */
+export type Refusal = 'closed' | 'invalid' | 'own' | 'duplicate' | 'full';
+
 export interface DrainReport {
   /** Everything that was being handled has finished. */
   drained: boolean;
@@ -100,6 +103,15 @@ export class KernelInbox implements Inbox {
     }
     dispatcher.pump();
     return result;
+  }
+
+  /** Takes one message that its caller keeps until it is taken, or answers why not. */
+  offer(message: ConduitMessage): Refusal | undefined {
+    if (!this.#open || this.#closed) return 'closed';
+    if (!isWhole(message)) return 'invalid';
+    if (message.from === this.#open.parts.agentId) return 'own';
+    if (this.#lanes.get(messageKey(message))) return 'duplicate';
+    return this.receive([message], { name: 'dispatch', ackable: false }).accepted === 1 ? undefined : 'full';
   }
 
   waitForRoom(signal: AbortSignal): Promise<void> {
