@@ -72,11 +72,11 @@ export class Lanes {
     const name = message.threadId ?? message.groupId ?? message.from;
     let lane = this.#lanes.get(name);
     if (this.room === 0 || blocked(this.#gap, key, message, source)) {
-      this.#gap ??= gapAt(key, message);
+      if (leavesGap(source)) this.#gap ??= gapAt(key, message);
       return undefined;
     }
     if (lane && (lane.items.length >= this.#limits.laneCapacity || blocked(lane.gap, key, message, source))) {
-      lane.gap ??= gapAt(key, message);
+      if (leavesGap(source)) lane.gap ??= gapAt(key, message);
       return undefined;
     }
     this.#gap = closed(this.#gap, key, message);
@@ -119,6 +119,11 @@ export class Lanes {
 
 function atMark(length: number, limit: number): boolean {
   return length === Math.floor(limit / 2) || length === 0;
+}
+
+/** What another view shows need not be in the agent's own list: nothing there would ever fill the gap. */
+function leavesGap(source: IntakeSource): boolean {
+  return source.ackable;
 }
 
 /** Whether an earlier message of this conversation was turned away and has not come back. */
