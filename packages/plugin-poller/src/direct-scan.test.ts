@@ -4,6 +4,9 @@ import { DirectScan } from './direct-scan.ts';
 import { FakeInbox } from './inboxes.test.helper.ts';
 import { RecordingTransport } from './transports.test.helper.ts';
 
+const COMPLETE = { readAll: true, turnedAway: new Set(), windowFull: false };
+const WINDOW_FULL = { readAll: false, turnedAway: new Set(), windowFull: true };
+
 let transport: RecordingTransport;
 let inbox: FakeInbox;
 let scan: DirectScan;
@@ -22,7 +25,7 @@ function deliver(count: number, message: Partial<ConduitMessage> = {}): ConduitM
 describe('paging', () => {
   it('reads page after page past what is not acked yet, to the end', async () => {
     deliver(450);
-    expect(await scan.scan(signal)).toEqual({ complete: true, windowFull: false });
+    expect(await scan.scan(signal)).toEqual(COMPLETE);
     expect(inbox.contents).toEqual(Array.from({ length: 450 }, (_, n) => String(n)));
     expect(transport.polled.map(({ afterSeq }) => afterSeq)).toEqual([undefined, 200, 400]);
   });
@@ -51,7 +54,7 @@ describe('paging', () => {
     await vi.waitUntil(() => inbox.room === 0);
     expect(transport.polled).toHaveLength(1);
     for (const message of [...inbox.inFlight.values()]) inbox.finish(message);
-    expect(await scanning).toMatchObject({ complete: true });
+    expect(await scanning).toEqual(COMPLETE);
     expect(inbox.taken).toHaveLength(60);
   });
 
@@ -102,7 +105,7 @@ describe('a message the inbox turns away', () => {
     inbox.stuck.add('full');
     deliver(1, { threadId: 'full' });
     deliver(300, { threadId: 'free' });
-    expect(await scan.scan(signal)).toEqual({ complete: false, windowFull: false });
+    expect(await scan.scan(signal)).toEqual({ ...COMPLETE, turnedAway: new Set(['full']) });
     expect(inbox.taken).toHaveLength(302);
     expect(scan.cursor).toBe(2);
   });
@@ -113,7 +116,7 @@ describe('a message the inbox turns away', () => {
     deliver(1, { threadId: 'free', content: 'second' });
     await scan.scan(signal);
     inbox.stuck.clear();
-    expect(await scan.scan(signal)).toEqual({ complete: true, windowFull: false });
+    expect(await scan.scan(signal)).toEqual(COMPLETE);
     expect(inbox.contents).toEqual(['second', 'first']);
   });
 
@@ -121,7 +124,7 @@ describe('a message the inbox turns away', () => {
     inbox.capacity = 10_000;
     inbox.stuck.add('full');
     deliver(5_000, { threadId: 'full' });
-    expect(await scan.scan(signal)).toEqual({ complete: false, windowFull: false });
+    expect(await scan.scan(signal)).toMatchObject({ readAll: false, windowFull: false });
     expect(transport.polled).toHaveLength(11);
     expect(scan.cursor).toBe(0);
   });
@@ -132,7 +135,11 @@ describe('a message the inbox turns away', () => {
     transport.beforePoll = () => {
       inbox.capacity = 10;
     };
-    expect(await scan.scan(signal)).toEqual({ complete: false, windowFull: false });
+    expect(await scan.scan(signal)).toEqual({
+      readAll: false,
+      turnedAway: new Set(['thread']),
+      windowFull: false,
+    });
     expect(scan.cursor).toBe(10);
   });
 });
@@ -176,11 +183,11 @@ describe('a backend without cursors', () => {
 
   it('is polled plainly, and only a whole answer is complete', async () => {
     stored = without(3);
-    expect(await scan.scan(signal)).toEqual({ complete: true, windowFull: false });
+    expect(await scan.scan(signal)).toEqual(COMPLETE);
     await scan.scan(signal);
     expect(transport.polled.every(({ afterSeq }) => afterSeq === undefined)).toBe(true);
     stored = without(500);
-    expect(await scan.scan(signal)).toEqual({ complete: false, windowFull: true });
+    expect(await scan.scan(signal)).toEqual(WINDOW_FULL);
   });
 
   it('is asked for what is in flight and new messages on top, because it shows both', async () => {
@@ -207,8 +214,8 @@ describe('a transport that misbehaves', () => {
     const page = deliver(200);
     transport.poll = async () => page;
     const poll = vi.spyOn(transport, 'poll');
-    expect(await scan.scan(signal)).toEqual({ complete: false, windowFull: true });
-    expect(await scan.scan(signal)).toEqual({ complete: false, windowFull: true });
+    expect(await scan.scan(signal)).toEqual(WINDOW_FULL);
+    expect(await scan.scan(signal)).toEqual(WINDOW_FULL);
     expect(poll).toHaveBeenCalledTimes(3);
   });
 
@@ -216,7 +223,7 @@ describe('a transport that misbehaves', () => {
     deliver(2);
     transport.poll = async () => [null as never, { id: 'x', from: 'y', content: 'z', timestamp: '', seq: 9 }];
     inbox.receive = vi.fn(() => ({ accepted: 1, duplicates: 0, deferred: [] }));
-    expect(await scan.scan(signal)).toEqual({ complete: true, windowFull: false });
+    expect(await scan.scan(signal)).toEqual(COMPLETE);
     expect(scan.cursor).toBe(9);
   });
 });

@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CleoError, type ConduitMessage, type Inbox, type Transport } from '@cleocode/contracts';
+import { conversationOf } from './conversation.ts';
 import { request } from './deadline.ts';
 
 export interface ScanResult {
-  /** Everything unread was read and the inbox took all of it: whatever comes next is newer. */
-  complete: boolean;
-  /** The backend has no cursor and showed as much as was asked: more may wait until this is acked. */
+  /** Everything unread was read, to the end. */
+  readAll: boolean;
+  /** Conversations that the inbox took not all of. */
+  turnedAway: ReadonlySet<string>;
+  /** The backend has no cursor and showed as much as was asked: more may wait until that is acked. */
   windowFull: boolean;
 }
 
@@ -57,7 +60,7 @@ export class DirectScan {
       this.#rescanAt = performance.now() + RESCAN_MS;
     }
     let position = this.#cursor;
-    let turnedAway = false;
+    const turnedAway = new Set<string>();
     let ahead = 0;
     for (;;) {
       const limit = await this.#pageSize(signal);
@@ -66,15 +69,15 @@ export class DirectScan {
       this.#cursorless = page.length > 0 && seqs.length === 0;
       const { inbox } = this.#options;
       const { deferred } = inbox.receive(page, { name: 'poll', ackable: true, afterSeq: position });
-      const full = page.length >= limit;
-      if (this.#cursorless) return { complete: deferred.length === 0 && !full, windowFull: full };
-
       const last = Math.max(position, ...seqs);
-      if (!turnedAway) this.#cursor = deferred.length > 0 ? before(deferred, position) : last;
-      turnedAway ||= deferred.length > 0;
-      if (!full || last === position) return { complete: !turnedAway && !full, windowFull: full };
-      if (turnedAway && (++ahead > LOOK_AHEAD_PAGES || inbox.room === 0))
-        return { complete: false, windowFull: false };
+      if (turnedAway.size === 0) this.#cursor = deferred.length > 0 ? before(deferred, position) : last;
+      for (const message of deferred) if (message) turnedAway.add(conversationOf(message));
+
+      if (page.length < limit) return { readAll: true, turnedAway, windowFull: false };
+      // Without a cursor that moves, the next page would be this one again.
+      if (last === position) return { readAll: false, turnedAway, windowFull: true };
+      if (turnedAway.size > 0 && (++ahead > LOOK_AHEAD_PAGES || inbox.room === 0))
+        return { readAll: false, turnedAway, windowFull: false };
       position = last;
     }
   }

@@ -22,6 +22,11 @@ export class GroupCursors {
     this.#condition = condition;
   }
 
+  /** Mentions handed over and not settled. */
+  get unfinished(): number {
+    return this.#unfinished.size;
+  }
+
   async load(groupId: string): Promise<number | undefined> {
     const stored = await this.#journal.getCursor(nameOf(groupId));
     if (stored !== undefined) this.#stored.set(groupId, stored);

@@ -9,6 +9,7 @@ import {
   type Transport,
 } from '@cleocode/contracts';
 import { Condition, type IntakeReporter } from './condition.ts';
+import { conversationOf } from './conversation.ts';
 import { request } from './deadline.ts';
 import { GroupCursors } from './group-cursors.ts';
 import { retryDelay } from './retry.ts';
@@ -65,6 +66,8 @@ export class GroupScan {
   readonly #cursors: GroupCursors;
   #loaded = false;
   #askAgainAt = 0;
+  /** How few mentions must be unfinished for another look before its time; -1 when nothing was turned away. */
+  #lookAgainAt = -1;
 
   constructor(options: GroupScanOptions) {
     const { transport, reporter, groups } = options;
@@ -99,34 +102,36 @@ export class GroupScan {
   }
 
   /**
-   * Hands the mentions to the inbox. `caughtUp`: the agent's own copies were all read since, so nothing older of these
-   * conversations is unread. Answers whether more is waiting.
+   * Hands the mentions to the inbox. `inOrder` tells for a conversation whether the agent's own copies were all read and
+   * taken since; where not, its mentions wait for another look. Answers whether more is waiting that could be read now.
    */
-  deliver(pages: readonly GroupPage[], caughtUp: boolean): boolean {
+  deliver(pages: readonly GroupPage[], inOrder: (conversation: string) => boolean): boolean {
     let more = false;
     for (const page of pages) {
-      const groupsOf = (message: ConduitMessage) => {
-        const own = page.groups.filter(({ id }) => id === message.threadId);
-        return own.length > 0 ? own : page.groups;
-      };
-      for (const message of page.mentions) this.#cursors.expect(message, groupsOf(message));
-      const source = { name: 'group', ackable: false, ...(caughtUp && { afterSeq: page.afterSeq }) };
-      const { deferred } = this.#options.inbox.receive(page.mentions, source);
+      const ready = page.mentions.filter((message) => inOrder(conversationOf(message)));
+      for (const message of ready) this.#cursors.expect(message, groupsOf(message, page));
+      const { deferred } = this.#options.inbox.receive(ready, { name: 'group', ackable: false });
+      for (const message of deferred) this.#cursors.settle(message);
+      // An inbox with no room for a mention now has some when half of those it has are finished.
+      if (deferred.length > 0) this.#lookAgainAt = Math.floor(this.#cursors.unfinished / 2);
+
       const held = new Map<Group, number>();
-      for (const message of deferred) {
-        this.#cursors.settle(message);
-        for (const group of groupsOf(message))
+      const waiting = page.mentions.filter((message) => !inOrder(conversationOf(message)));
+      for (const message of [...deferred, ...waiting])
+        for (const group of groupsOf(message, page))
           held.set(group, Math.min(held.get(group) ?? page.position, (message.seq ?? page.afterSeq + 1) - 1));
-      }
       for (const group of page.groups) group.position = held.get(group) ?? page.position;
       more ||= page.more && held.size < page.groups.length;
     }
     return more;
   }
 
-  /** The inbox has finished this message. */
-  settled(message: ConduitMessage): void {
+  /** The inbox has finished this message. Answers whether it has room again for what it turned away. */
+  settled(message: ConduitMessage): boolean {
     this.#cursors.settle(message);
+    if (this.#cursors.unfinished > this.#lookAgainAt) return false;
+    this.#lookAgainAt = -1;
+    return true;
   }
 
   /** Persists how far the groups are not only read but finished. */
@@ -214,6 +219,12 @@ export class GroupScan {
     const { agentId } = this.#options;
     return from !== agentId && typeof content === 'string' && isMentioned(content, agentId);
   }
+}
+
+/** The groups that stand still when this message does: its own, or all of the page when it does not say. */
+function groupsOf(message: ConduitMessage, page: GroupPage): Group[] {
+  const own = page.groups.filter(({ id }) => id === message.threadId);
+  return own.length > 0 ? own : page.groups;
 }
 
 /** The backend speaks of one conversation, not of the key or of itself. */

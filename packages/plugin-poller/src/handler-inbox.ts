@@ -11,6 +11,7 @@ import {
   type ReceiveResult,
 } from '@cleocode/contracts';
 import type { AckQueue } from './ack-queue.ts';
+import { conversationOf } from './conversation.ts';
 import { callWithin } from './deadline.ts';
 import type { SeenKeys } from './seen-keys.ts';
 
@@ -91,7 +92,8 @@ export class HandlerInbox implements Inbox {
       if (!isWhole(message)) this.#options.onError(notWhole(source));
       else if (this.#skip(message, source)) result.duplicates += 1;
       else if (this.#gap !== undefined || this.room === 0) {
-        this.#gap ??= message.seq ?? Number.POSITIVE_INFINITY;
+        // What another view shows need not be in the agent's own list: nothing there would ever fill the gap.
+        if (source.ackable) this.#gap ??= message.seq ?? Number.POSITIVE_INFINITY;
         result.deferred.push(message);
       } else {
         this.#accept(message, source);
@@ -175,7 +177,7 @@ export class HandlerInbox implements Inbox {
       attempt: 0,
     };
     this.#items.set(item.key, item);
-    const name = laneOf(message);
+    const name = conversationOf(message);
     const lane = this.#lanes.get(name);
     if (lane) lane.items.push(item);
     else {
@@ -269,7 +271,7 @@ export class HandlerInbox implements Inbox {
     lane.items.shift();
     this.#items.delete(item.key);
     if (lane.items.length > 0) this.#ready.push(lane);
-    else this.#lanes.delete(laneOf(item.message));
+    else this.#lanes.delete(conversationOf(item.message));
     const size = this.#items.size;
     if (this.#gap !== undefined && (size === CAPACITY / 2 || size === 0)) this.#emit({ type: 'room' });
     if (size <= CAPACITY / 2) this.#roomAgain();
@@ -303,8 +305,4 @@ function isWhole(message: ConduitMessage | null): boolean {
   return (
     typeof message?.id === 'string' && typeof message.from === 'string' && typeof message.content === 'string'
   );
-}
-
-function laneOf(message: ConduitMessage): string {
-  return message.threadId ?? message.groupId ?? message.from;
 }

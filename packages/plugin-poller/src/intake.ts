@@ -55,8 +55,6 @@ export interface IntakeStatus {
   pushLive: boolean;
 }
 
-const FINISHED: ReadonlySet<InboxEvent['type']> = new Set(['done', 'dead', 'dropped', 'known']);
-
 /** A backend without cursors that shows a full window is looked at again this soon. */
 const WINDOW_MS = 1_000;
 /** A pushed message that had to wait for a scan waits no longer than this for the scan to begin. */
@@ -130,11 +128,11 @@ export class Intake {
       // A backend that is down is asked one thing, not several.
       const pages = recovering ? [] : await this.#groups.read(signal);
       this.#gate.scanBegins();
-      const { complete, windowFull } = await this.#direct.scan(signal);
-      this.#gate.scanEnds(complete);
+      const { readAll, turnedAway, windowFull } = await this.#direct.scan(signal);
+      this.#gate.scanEnds(readAll && turnedAway.size === 0);
       this.#answeredAt = performance.now();
       this.#polling.ok();
-      const more = this.#groups.deliver(pages, complete);
+      const more = this.#groups.deliver(pages, (conversation) => readAll && !turnedAway.has(conversation));
       await this.#groups.save();
       if (more || recovering) return 0;
       return windowFull ? Math.min(WINDOW_MS, this.#interval()) : this.#interval();
@@ -164,9 +162,8 @@ export class Intake {
     const { inbox, realtime, agent } = this.#options;
     const listening = [
       inbox.observe((event) => {
-        if (event.type === 'room') this.#lookSoon(0);
-        else if (FINISHED.has(event.type))
-          this.#groups.settled((event as { message: ConduitMessage }).message);
+        if (event.type === 'room' || (isFinished(event) && this.#groups.settled(event.message)))
+          this.#lookSoon(0);
       }),
     ];
     if (realtime)
@@ -205,6 +202,12 @@ export class Intake {
       this.#subscribing.fail(error);
     }
   }
+}
+
+function isFinished(
+  event: InboxEvent,
+): event is Extract<InboxEvent, { type: 'done' | 'dead' | 'dropped' | 'known' }> {
+  return ['done', 'dead', 'dropped', 'known'].includes(event.type);
 }
 
 function describe(error: unknown): NonNullable<IntakeStatus['lastError']> {
