@@ -32,7 +32,10 @@ export interface Delivery {
 
 /** The lifecycle. Each hook runs its handlers one after another and waits for each. */
 export interface KernelHooks {
-  /** In plugin order. Open what you need; the transport is connected already. A failure rolls the start back. */
+  /**
+   * In plugin order. Open what you need; the services you require are ready. A failure rolls the start back: `stop` runs for
+   * the plugins whose `init` finished, what was deferred runs for all.
+   */
   init(): void | Promise<void>;
   /** In plugin order, after every `init`. Begin to work. A failure rolls the start back. */
   start(): void | Promise<void>;
@@ -41,7 +44,7 @@ export interface KernelHooks {
    * later; a `PermanentError` means: never. Each handler is contained: it neither stops nor fails the others.
    */
   message(delivery: Delivery): unknown;
-  /** In reverse plugin order. Every handler runs, even after one failed. */
+  /** In reverse plugin order, where `init` had finished. Every handler runs, even after one failed. */
   stop(reason: StopReason): void | Promise<void>;
 }
 
@@ -66,15 +69,19 @@ export interface PluginContext {
   readonly logger: Logger;
   /** Aborts when this plugin is being stopped, before its `stop` handlers run. */
   readonly signal: AbortSignal;
-  /** Adds a handler; returns the function that takes it away. */
+  /**
+   * Adds a handler; returns the function that takes it away. `init`, `start` and `stop` take handlers until they begin, `message`
+   * until the stop; later it throws `E_KERNEL_STATE`.
+   */
   on<H extends HookName>(hook: H, handler: KernelHooks[H], options?: HookOptions): () => void;
   /** Gives the service to the plugins that need it. Only in `setup`, only what `provides` declares. */
   provide<T>(ref: ServiceRef<T>, implementation: NoInfer<T>): void;
-  /** Runs at the plugin's end, last added first, after its `stop` handlers and tasks. */
+  /** Runs at the plugin's end, last added first, after its `stop` handlers and tasks; at once when that is over. */
   defer(dispose: () => void | Promise<void>): void;
   /**
    * Runs `work` now, beside everything else, until it resolves or `signal` aborts. It is awaited at the plugin's end.
-   * When it throws, the kernel reports it and starts it anew with backoff (1 s doubling to 30 s, with jitter).
+   * When it throws, the kernel reports it and starts it anew with backoff (1 s doubling to 30 s, with jitter; from 1 s again
+   * after more than 30 s without trouble).
    */
   task(name: string, work: (signal: AbortSignal) => Promise<void>): void;
 }

@@ -28,14 +28,19 @@ export class SupervisedTask {
     signal: AbortSignal,
     logger: Logger,
   ): Promise<void> {
+    let failures = 0;
     while (!signal.aborted) {
       this.state = 'running';
+      const began = performance.now();
       try {
         await work(signal);
         break;
       } catch (error) {
         if (signal.aborted) break;
-        const wait = Math.round(backoff(this.restarts, RESTART_BASE_MS, RESTART_CAP_MS));
+        // What ran this long was well: its next failure is a first one.
+        if (performance.now() - began > RESTART_CAP_MS) failures = 0;
+        const wait = Math.round(backoff(failures, RESTART_BASE_MS, RESTART_CAP_MS));
+        failures += 1;
         this.restarts += 1;
         this.state = 'restarting';
         logger.warn(`task "${this.name}" failed and starts again`, {

@@ -1,0 +1,83 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { backoff, isThenable, pause, withDeadline } from './deadline.ts';
+import { never, rejection } from './kernel.test.kit.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+describe('withDeadline', () => {
+  it('gives what the work gives, and leaves no timer behind', async () => {
+    expect(await withDeadline(Promise.resolve(7), 1_000, () => new Error('late'))).toBe(7);
+    const cause = new Error('failed');
+    expect(await rejection(withDeadline(Promise.reject(cause), 1_000, () => new Error('late')))).toBe(cause);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('rejects at its deadline and not a millisecond earlier', async () => {
+    const outcome = vi.fn();
+    void withDeadline(never(), 1_000, () => 'late').catch(outcome);
+    await vi.advanceTimersByTimeAsync(999);
+    expect(outcome).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(outcome).toHaveBeenCalledExactlyOnceWith('late');
+  });
+
+  it('gives a late outcome to nobody, a rejection included', async () => {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const waiting = rejection(withDeadline(promise, 10, () => 'late'));
+    await vi.advanceTimersByTimeAsync(10);
+    expect(await waiting).toBe('late');
+    reject(new Error('too late to matter'));
+    await vi.advanceTimersByTimeAsync(0);
+  });
+});
+
+describe('pause', () => {
+  it('waits its time and takes its listener and timer away', async () => {
+    const { signal } = new AbortController();
+    const remove = vi.spyOn(signal, 'removeEventListener');
+    const done = vi.fn();
+    void pause(500, signal).then(done);
+    await vi.advanceTimersByTimeAsync(499);
+    expect(done).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(done).toHaveBeenCalledOnce();
+    expect(remove).toHaveBeenCalledOnce();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('ends at once, without rejecting, when the signal aborts or has aborted', async () => {
+    const abort = new AbortController();
+    const waiting = pause(60_000, abort.signal);
+    abort.abort();
+    await waiting;
+    await pause(60_000, abort.signal);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+it('backs off twice as long each time up to the cap, anywhere in the upper half of it', () => {
+  const longest = [0, 1, 2, 3, 4, 2_000].map((attempt) => backoff(attempt, 1_000, 5_000, () => 1));
+  expect(longest).toEqual([1_000, 2_000, 4_000, 5_000, 5_000, 5_000]);
+  const shortest = [0, 1, 2, 3].map((attempt) => backoff(attempt, 1_000, 5_000, () => 0));
+  expect(shortest).toEqual([500, 1_000, 2_000, 2_500]);
+  const waits = Array.from({ length: 200 }, () => backoff(0, 1_000, 5_000));
+  expect(Math.min(...waits)).toBeGreaterThanOrEqual(500);
+  expect(Math.max(...waits)).toBeLessThanOrEqual(1_000);
+  expect(new Set(waits).size).toBeGreaterThan(100);
+});
+
+it('takes for a promise what can be awaited', () => {
+  const withThen = (target: object, then: unknown) => Object.defineProperty(target, 'then', { value: then });
+  const thenables = [
+    Promise.resolve(),
+    withThen({}, () => {}),
+    withThen(
+      () => {},
+      () => {},
+    ),
+  ];
+  expect(thenables.map(isThenable)).toEqual([true, true, true]);
+  const others = [undefined, null, 0, 'then', {}, withThen({}, true), () => {}];
+  expect(others.map(isThenable)).toEqual(Array(7).fill(false));
+});
