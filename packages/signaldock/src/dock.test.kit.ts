@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
 import { type Dock, type DockOptions, openDock } from './dock.ts';
 
@@ -47,4 +50,23 @@ export async function rejection(call: Promise<unknown>): Promise<unknown> {
     return error;
   }
   throw new Error('expected a rejection');
+}
+
+/** Runs `<name>.test.worker.ts` in a process of its own; `finished` is the JSON it prints, or its failure. */
+export function spawnWorker<T = unknown>(name: string, ...given: string[]): { finished: Promise<T> } {
+  const script = join(import.meta.dirname, `${name}.test.worker.ts`);
+  const child = spawn(process.execPath, [script, ...given], { stdio: ['ignore', 'pipe', 'pipe'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const finished = (async () => {
+    const [stdout, stderr, [code]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'close'),
+    ]);
+    if (code !== 0) throw new Error(`${name} exited with ${code}: ${stderr}`);
+    return JSON.parse(stdout) as T;
+  })();
+  // A test that fails first must not be hidden by this failure.
+  finished.catch(() => {});
+  return { finished };
 }

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { openDatabase, storageError } from '@cleocode/sqlite';
+import { openDatabase } from '@cleocode/sqlite';
 import { type Agents, agents } from './agents.ts';
 import { type Conversations, conversations } from './conversations.ts';
 import { Feed, type NewMessages } from './feed.ts';
@@ -96,7 +96,8 @@ async function openCore(file: string, options: DockOptions): Promise<Core> {
   const db = await openDatabase(file, { migrations: MIGRATIONS, create });
   const feed = new Feed(db);
   const context = { db, now, sent: () => feed.wake() };
-  const calls = {
+  const api = {
+    file,
     ...agents(context),
     ...keys(context),
     ...presence(context),
@@ -105,8 +106,8 @@ async function openCore(file: string, options: DockOptions): Promise<Core> {
     ...inbox(context),
     ...history(context),
     ...retention(context),
+    onMessages: feed.onMessages.bind(feed),
   };
-  const api = { file, ...storageErrors(calls, file), onMessages: feed.onMessages.bind(feed) };
   const pruning = retentionDays > 0 ? keepPruning(api, retentionDays, onError) : undefined;
   return {
     api,
@@ -116,19 +117,4 @@ async function openCore(file: string, options: DockOptions): Promise<Core> {
       await db.close();
     },
   };
-}
-
-/** What SQLite throws out of a read, in the shape that `write` rejects with. */
-function storageErrors<T extends object>(calls: T, file: string): T {
-  const translated = Object.entries(calls).map(([name, call]) => [
-    name,
-    async (...given: unknown[]) => {
-      try {
-        return await call(...given);
-      } catch (error) {
-        throw storageError(error, file);
-      }
-    },
-  ]);
-  return Object.fromEntries(translated) as T;
 }

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { WireMessage } from '@cleocode/contracts';
-import { type Database, storageError, watchDatabase } from '@cleocode/sqlite';
-import { COLUMNS, type MessageRow, wireMessage } from './messages.ts';
-import { takePage } from './page.ts';
+import { type Database, watchDatabase } from '@cleocode/sqlite';
+import { COLUMNS, wireMessage } from './messages.ts';
+import { readPage } from './page.ts';
 import { validAgentId } from './validate.ts';
 
 /** How many numbers one read covers, so that a burst of another process does not hold the event loop. */
@@ -33,7 +33,7 @@ const LAST = "SELECT seq FROM sqlite_sequence WHERE name = 'messages'";
 // By number, whatever index the planner would like: a step is short and must come in order.
 const NEW = `
   SELECT ${COLUMNS} FROM messages m NOT INDEXED JOIN posts p ON p.seq = m.post
-  WHERE m.seq > ? AND m.seq <= ? AND m.to_agent IN (SELECT value FROM json_each(?)) ORDER BY m.seq`;
+  WHERE m.seq > $after AND m.seq <= $until AND m.to_agent IN (SELECT value FROM json_each($agents)) ORDER BY m.seq`;
 
 /**
  * Reads what was committed, in order, and hands it out. Numbers are given under the write lock, so a reader that has
@@ -94,7 +94,7 @@ export class Feed implements NewMessages {
     try {
       while (this.#subscriptions.size > 0 && this.#step()) await turn();
     } catch (error) {
-      this.#report(storageError(error, this.#db.file));
+      this.#report(error);
       clearTimeout(this.#retry);
       this.#retry = setTimeout(() => this.wake(), RETRY_MS);
     } finally {
@@ -108,10 +108,13 @@ export class Feed implements NewMessages {
     const until = Math.min(this.#cursor + STEP, last);
     if (until <= this.#cursor) return false;
     const agents = new Set(Array.from(this.#subscriptions, ({ agentId }) => agentId));
-    const rows = this.#db.sql(NEW).iterate(this.#cursor, until, JSON.stringify([...agents]));
-    const { page, cut } = takePage(rows as Iterable<unknown> as Iterable<MessageRow>);
-    this.#cursor = cut ? page.at(-1)!.seq : until;
-    for (const row of page) this.#hand(wireMessage(row));
+    const { rows, cut } = readPage(this.#db, NEW, {
+      after: this.#cursor,
+      until,
+      agents: JSON.stringify([...agents]),
+    });
+    this.#cursor = cut ? rows.at(-1)!.seq : until;
+    for (const row of rows) this.#hand(wireMessage(row));
     return this.#cursor < last;
   }
 

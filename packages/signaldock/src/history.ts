@@ -71,10 +71,10 @@ export function history({ db }: Context): History {
           if (row) yield row as unknown as MessageRow;
         }
       };
-      const { page, cut } = takePage(read());
+      const { rows, cut } = takePage(read());
       return {
-        messages: page.map(wireMessage),
-        cursor: page.at(-1)?.seq ?? afterSeq ?? 0,
+        messages: rows.map(wireMessage),
+        cursor: rows.at(-1)?.seq ?? afterSeq ?? 0,
         more: cut || (afterSeq !== undefined && posts.length > limit),
       };
     },

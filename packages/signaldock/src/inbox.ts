@@ -5,7 +5,7 @@ import { requireAgent } from './conversations.ts';
 import { constraint } from './errors.ts';
 import { timeOf } from './ids.ts';
 import { COLUMNS, type MessageRow, wireMessage } from './messages.ts';
-import { takePage } from './page.ts';
+import { readPage } from './page.ts';
 import { validAgentId, validLimit, validSeq } from './validate.ts';
 
 /** How many acks share one transaction. */
@@ -114,13 +114,13 @@ export function inbox({ db, now }: Context): Inbox {
   };
 }
 
-type Parameters = Record<string, string | number | null>;
+type Parameters = Record<string, string | number | null> & { agent: string };
 
 function select(db: Database, sql: string, given: Parameters): MessageRow[] {
-  const { page } = takePage(db.sql(sql).iterate(given) as Iterable<unknown> as Iterable<MessageRow>);
+  const { rows } = readPage(db, sql, given);
   // "Nothing new" and "no such agent" must not look the same to an agent that waits.
-  if (page.length === 0) requireAgent(db, given.agent as string);
-  return page;
+  if (rows.length === 0) requireAgent(db, given.agent);
+  return rows;
 }
 
 function parameters(db: Database, agentId: string, query: PollQuery): Parameters {

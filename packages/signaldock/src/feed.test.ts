@@ -1,0 +1,174 @@
+import { rmSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { WireMessage } from '@cleocode/contracts';
+import { describe, expect, it, vi } from 'vitest';
+import { spawnWorker, testDock } from './dock.test.kit.ts';
+
+const AGENTS = ['alice', 'bob', 'carol'];
+
+/** Collects what a listener hears. */
+function ear() {
+  const heard: WireMessage[] = [];
+  return { heard, listener: (message: WireMessage) => void heard.push(message) };
+}
+
+const contents = (messages: { content: string }[]) => messages.map(({ content }) => content);
+
+describe('onMessages', () => {
+  it('hears a send of its own process before the sender does', async () => {
+    const dock = await testDock(AGENTS);
+    const { heard, listener } = ear();
+    dock.onMessages('bob', listener);
+    const message = await dock.send('alice', 'bob', { content: 'x' });
+    expect(heard).toEqual([message]);
+  });
+
+  it('hears only what is addressed to its agent', async () => {
+    const dock = await testDock(AGENTS);
+    const bob = ear();
+    const alice = ear();
+    dock.onMessages('bob', bob.listener);
+    dock.onMessages('alice', alice.listener);
+    await dock.send('alice', 'bob', { content: 'to bob' });
+    await dock.send('alice', 'carol', { content: 'to carol' });
+    await dock.send('bob', 'alice', { content: 'to alice' });
+    expect(contents(bob.heard)).toEqual(['to bob']);
+    expect(contents(alice.heard)).toEqual(['to alice']);
+  });
+
+  it('starts at now: it replays nothing', async () => {
+    const dock = await testDock(AGENTS);
+    await dock.send('alice', 'bob', { content: 'before' });
+    const first = ear();
+    dock.onMessages('bob', first.listener);
+    await dock.send('alice', 'bob', { content: 'between' });
+    const second = ear();
+    dock.onMessages('bob', second.listener);
+    await dock.send('alice', 'bob', { content: 'after' });
+    expect(contents(first.heard)).toEqual(['between', 'after']);
+    expect(contents(second.heard)).toEqual(['after']);
+  });
+
+  it('hears each of many concurrent sends once, in seq order', async () => {
+    const dock = await testDock(AGENTS);
+    const { heard, listener } = ear();
+    dock.onMessages('bob', listener);
+    const sent = await Promise.all(
+      Array.from({ length: 1_000 }, (_, n) => dock.send('alice', 'bob', { content: `${n}` })),
+    );
+    await vi.waitFor(() => expect(heard).toHaveLength(1_000));
+    expect(heard).toEqual(sent.toSorted((a, b) => a.seq! - b.seq!));
+  });
+
+  it('hears a repeated send once', async () => {
+    const dock = await testDock(AGENTS);
+    const { heard, listener } = ear();
+    dock.onMessages('bob', listener);
+    for (let n = 0; n < 2; n++) await dock.send('alice', 'bob', { content: 'x' }, { idempotencyKey: 'k' });
+    expect(heard).toHaveLength(1);
+  });
+
+  it('goes on for the others when a listener throws, and tells its onError', async () => {
+    const dock = await testDock(AGENTS);
+    const { heard, listener } = ear();
+    const failure = new Error('deaf');
+    const errors: unknown[] = [];
+    dock.onMessages(
+      'bob',
+      () => {
+        throw failure;
+      },
+      (error) => errors.push(error),
+    );
+    dock.onMessages('bob', listener);
+    await dock.send('alice', 'bob', { content: '1' });
+    await dock.send('alice', 'bob', { content: '2' });
+    expect(contents(heard)).toEqual(['1', '2']);
+    expect(errors).toEqual([failure, failure]);
+  });
+
+  it('ends for one listener and stays for the other, also from inside a listener', async () => {
+    const dock = await testDock(AGENTS);
+    const { heard, listener } = ear();
+    let calls = 0;
+    const end = dock.onMessages('bob', () => {
+      calls += 1;
+      end();
+      end();
+    });
+    dock.onMessages('bob', listener);
+    await dock.send('alice', 'bob', { content: '1' });
+    await dock.send('alice', 'bob', { content: '2' });
+    expect(calls).toBe(1);
+    expect(heard).toHaveLength(2);
+  });
+
+  it('runs only while somebody listens', async () => {
+    const dock = await testDock(AGENTS);
+    const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const timers = () =>
+      process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length - before;
+    const ends = [dock.onMessages('bob', () => {}), dock.onMessages('carol', () => {})];
+    expect(timers()).toBe(1);
+    ends[0]!();
+    expect(timers()).toBe(1);
+    ends[1]!();
+    expect(timers()).toBe(0);
+  });
+
+  it('refuses what is no agent id', async () => {
+    const dock = await testDock(AGENTS);
+    expect(() => dock.onMessages('a b', () => {})).toThrow(/agentId/);
+  });
+
+  it('hears the sends of another process, in order with its own, each once', async () => {
+    const dock = await testDock(AGENTS);
+    const { heard, listener } = ear();
+    dock.onMessages('bob', listener);
+    const worker = spawnWorker('push', dock.file, 'alice', 'bob', '300');
+    const own: Promise<unknown>[] = [];
+    await vi.waitUntil(() => heard.length > 0, { timeout: 10_000 });
+    for (let n = 0; n < 100; n++) {
+      own.push(dock.send('carol', 'bob', { content: `own ${n}` }));
+      await sleep(1);
+    }
+    await Promise.all(own);
+    await worker.finished;
+    await vi.waitFor(() => expect(heard).toHaveLength(400));
+    expect(heard).toEqual(
+      (await Promise.all([0, 200].map((afterSeq) => dock.peek('bob', { afterSeq, limit: 200 })))).flat(),
+    );
+  });
+
+  it('says so when the file is replaced, and ends', async () => {
+    const dock = await testDock(AGENTS);
+    const errors: unknown[] = [];
+    dock.onMessages(
+      'bob',
+      () => {},
+      (error) => errors.push(error),
+    );
+    rmSync(dock.file);
+    await vi.waitFor(() => expect(errors).toMatchObject([{ code: 'E_STORAGE_REPLACED' }]), {
+      timeout: 5_000,
+    });
+  });
+
+  it('says so when it cannot read, tries again, and misses nothing', async () => {
+    const dock = await testDock(AGENTS);
+    const { heard, listener } = ear();
+    const errors: unknown[] = [];
+    dock.onMessages('bob', listener, (error) => errors.push(error));
+    const other = new DatabaseSync(dock.file);
+    other.exec('ALTER TABLE posts RENAME TO hidden');
+    other.exec(`
+      INSERT INTO hidden (seq, conversation, from_agent, content, content_type, copies, created_at)
+        VALUES (1, 'c', 'alice', 'while it could not read', 'text', 1, 1);
+      INSERT INTO messages (seq, id, post, to_agent) VALUES (1, 'm1', 1, 'bob')`);
+    await vi.waitFor(() => expect(errors[0]).toMatchObject({ message: 'no such table: posts' }));
+    other.exec('ALTER TABLE hidden RENAME TO posts');
+    other.close();
+    await vi.waitFor(() => expect(contents(heard)).toEqual(['while it could not read']));
+  });
+});
