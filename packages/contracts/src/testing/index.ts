@@ -1,1 +1,2 @@
+export * from './journal-conformance.ts';
 export * from './mock-transport.ts';
