@@ -245,7 +245,7 @@ class PluginKernel implements Kernel {
       ack: async (ids, signal) => {
         await transport?.ack(ids, { signal });
       },
-      outbox: async (to, content, options) => {
+      outbox: async (_message, to, content, options) => {
         if (!transport)
           throw new KernelError(
             'E_SERVICE_MISSING',

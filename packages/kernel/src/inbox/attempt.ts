@@ -42,7 +42,7 @@ export class Attempt implements HookRun {
   }
 
   invoke(entry: HookEntry): Promise<void> {
-    if (!entry.active || this.dropped || this.#item.handled?.has(entry)) return NOTHING;
+    if (!entry.active || this.dropped || this.#item.handled?.includes(entry)) return NOTHING;
     if (this.#abandonedFor !== undefined) {
       this.cutShort = true;
       return NOTHING;
@@ -97,8 +97,8 @@ export class Attempt implements HookRun {
   }
 
   #succeeded(entry: HookEntry, delivery: HandlerDelivery): void {
-    this.#item.handled ??= new Set();
-    this.#item.handled.add(entry);
+    this.#item.handled ??= [];
+    this.#item.handled.push(entry);
     if (delivery.droppedBecause !== undefined)
       this.dropped = { plugin: entry.plugin, reason: delivery.droppedBecause };
   }

@@ -3,8 +3,9 @@ import { KernelError } from '../errors.ts';
 import type { Delivery } from '../plugin.ts';
 import type { Item } from './lanes.ts';
 
-/** Sends for a delivery; the kernel binds it to the transport. */
+/** Sends while `message` is handled; the kernel binds it to the transport. */
 export type Outbox = (
+  message: ConduitMessage,
   to: string,
   content: string,
   options: { conversationId?: string; replyTo?: string; idempotencyKey: string; signal: AbortSignal },
@@ -76,6 +77,6 @@ export class HandlerDelivery implements Delivery {
     this.#sent += 1;
     // The same for the n-th message of every attempt, so that a retry does not say things twice.
     const idempotencyKey = `${this.#key}:${this.#plugin}:${this.#sent}`;
-    return this.#outbox(to, content, { ...options, idempotencyKey, signal: this.signal });
+    return this.#outbox(this.message, to, content, { ...options, idempotencyKey, signal: this.signal });
   }
 }

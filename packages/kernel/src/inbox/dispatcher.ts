@@ -34,6 +34,8 @@ export class Dispatcher {
   readonly counts = { done: 0, failed: 0, dead: 0, dropped: 0 };
   readonly #parts: DispatcherParts;
   readonly #journal: PatientJournal;
+  /** Tells the observers what was sent. */
+  readonly #outbox: Outbox;
   readonly #givenUp = new AbortController();
   readonly #running = new Map<Item, Attempt>();
   readonly #retries = new Set<NodeJS.Timeout>();
@@ -48,6 +50,11 @@ export class Dispatcher {
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
+    this.#outbox = async (message, to, content, options) => {
+      const sent = await parts.outbox(message, to, content, options);
+      if (parts.observed()) parts.emit({ type: 'sent', message, to, content, messageId: sent.messageId });
+      return sent;
+    };
     this.#journal = new PatientJournal(parts.journal, parts.problems, this.#givenUp.signal);
   }
 
@@ -112,25 +119,15 @@ export class Dispatcher {
     return this.#working === 0;
   }
 
-  /** Tells the observers what was sent while this item was handled. */
-  #outboxFor({ message }: Item): Outbox {
-    const { outbox, observed, emit } = this.#parts;
-    return async (to, content, options) => {
-      const sent = await outbox(to, content, options);
-      if (observed()) emit({ type: 'sent', message, to, content, messageId: sent.messageId });
-      return sent;
-    };
-  }
-
   /** One attempt at one message. Never rejects. The slot is given back as soon as no handler runs any more. */
   async #work(item: Item): Promise<void> {
     const { hooks, messageTimeoutMs, options } = this.#parts;
-    const answer = this.#journal.ask((journal) => journal.begin(item.key));
+    const answer = this.#journal.ask(begin, item.key);
     const begun = isThenable(answer) ? await answer : answer;
     if (begun === GAVE_UP || begun.state !== 'begun') {
       this.#freeSlot();
       if (begun === GAVE_UP) return this.#rest();
-      this.#parts.emit({ type: 'known', message: item.message });
+      if (this.#parts.observed()) this.#parts.emit({ type: 'known', message: item.message });
       return this.#finish(item);
     }
     const { attempt: number, failures } = begun;
@@ -142,7 +139,7 @@ export class Dispatcher {
     if (this.#parts.observed())
       this.#parts.emit({ type: 'message', message: item.message, attempt: number, source: item.source });
     const started = performance.now();
-    const attempt = new Attempt(item, number, this.#outboxFor(item), messageTimeoutMs);
+    const attempt = new Attempt(item, number, this.#outbox, messageTimeoutMs);
     this.#running.set(item, attempt);
     if (this.#givenUp.signal.aborted) attempt.abandon(this.#givenUp.signal.reason);
     await hooks.run('message', undefined, attempt);
@@ -151,7 +148,7 @@ export class Dispatcher {
     if (attempt.cutShort) return this.#release(item);
     if (attempt.failures.length > 0 && !attempt.dropped)
       return this.#failed(item, number, failures + 1, attempt);
-    const stored = this.#journal.ask((journal) => journal.done(item.key));
+    const stored = this.#journal.ask(done, item.key);
     if ((isThenable(stored) ? await stored : stored) === GAVE_UP) return this.#rest();
     this.#done(item, number, started, attempt.dropped);
   }
@@ -176,7 +173,7 @@ export class Dispatcher {
       emit({ type: 'failed', message, attempt, plugin, error });
       return this.#bury(item, reason, attempt);
     }
-    if ((await this.#journal.ask((journal) => journal.failed(item.key, reason))) === GAVE_UP)
+    if ((await this.#journal.ask((journal, key) => journal.failed(key, reason), item.key)) === GAVE_UP)
       return this.#rest();
     const retryInMs = Math.round(backoff(failures - 1, options.retryBaseMs, options.retryMaxMs));
     emit({ type: 'failed', message, attempt, plugin, error, retryInMs });
@@ -192,7 +189,10 @@ export class Dispatcher {
 
   /** Ends a message as a dead letter, kept whole in the journal. */
   async #bury(item: Item, reason: string, attempts: number): Promise<void> {
-    const buried = await this.#journal.ask((journal) => journal.dead(item.key, item.message, reason));
+    const buried = await this.#journal.ask(
+      (journal, key) => journal.dead(key, item.message, reason),
+      item.key,
+    );
     if (buried === GAVE_UP) return this.#rest();
     this.counts.dead += 1;
     this.#parts.emit({ type: 'dead', message: item.message, attempts, error: reason });
@@ -237,6 +237,10 @@ export class Dispatcher {
     this.pump();
   }
 }
+
+/** Asked for every message: made once, because a closure for each is not free. */
+const begin = (journal: Journal, key: string) => journal.begin(key);
+const done = (journal: Journal, key: string) => journal.done(key);
 
 /**
  * Why a message must not be tried again although nobody buried it: its failures were counted by an earlier process, or the

@@ -11,7 +11,7 @@ export interface Item {
   /** Ids to ack at the backend when it is done: one per copy that an ackable source has shown. */
   readonly ackIds: string[];
   /** Handlers that need not run again on a retry. */
-  handled: Set<HookEntry> | undefined;
+  handled: HookEntry[] | undefined;
 }
 
 /** The messages of one conversation, in order; at most one of them is being handled. */

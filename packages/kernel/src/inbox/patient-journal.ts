@@ -5,6 +5,8 @@ import { type Problems, storageProblem } from './problems.ts';
 /** What an operation answers when the inbox gave up before the journal worked. */
 export const GAVE_UP = Symbol('gave up');
 
+type Operation<T> = (journal: Journal, key: string) => MaybePromise<T>;
+
 const RETRY_BASE_MS = 250;
 const RETRY_CAP_MS = 5_000;
 
@@ -24,24 +26,19 @@ export class PatientJournal {
   }
 
   /** Answers without a promise when the journal does: the hot path of a journal in memory. */
-  ask<T>(operation: (journal: Journal) => MaybePromise<T>): MaybePromise<T | typeof GAVE_UP> {
+  ask<T>(operation: Operation<T>, key: string): MaybePromise<T | typeof GAVE_UP> {
     let answer: MaybePromise<T>;
     try {
-      answer = operation(this.#journal);
+      answer = operation(this.#journal, key);
     } catch (error) {
       answer = Promise.reject(error);
     }
-    if (!isThenable(answer)) {
-      this.#problems.resolve('storage');
-      return answer;
-    }
-    return this.#persist(answer as Promise<T>, operation);
+    if (isThenable(answer)) return this.#persist(answer as Promise<T>, operation, key);
+    this.#problems.resolve('storage');
+    return answer;
   }
 
-  async #persist<T>(
-    first: Promise<T>,
-    operation: (journal: Journal) => MaybePromise<T>,
-  ): Promise<T | typeof GAVE_UP> {
+  async #persist<T>(first: Promise<T>, operation: Operation<T>, key: string): Promise<T | typeof GAVE_UP> {
     let answer: MaybePromise<T> = first;
     for (let failures = 0; ; failures++) {
       try {
@@ -54,7 +51,7 @@ export class PatientJournal {
         await pause(backoff(failures, RETRY_BASE_MS, RETRY_CAP_MS), this.#givenUp);
         if (this.#givenUp.aborted) return GAVE_UP;
       }
-      answer = (async () => operation(this.#journal))();
+      answer = (async () => operation(this.#journal, key))();
     }
   }
 }
