@@ -1,0 +1,48 @@
+/** The schema of `state.db`, oldest first. A script that shipped is never edited: add another. */
+export const migrations = [
+  `
+  CREATE TABLE credentials (
+    agent_id         TEXT PRIMARY KEY,
+    display_name     TEXT NOT NULL,
+    api_key          BLOB NOT NULL,  -- sealed
+    api_base_url     TEXT NOT NULL,
+    classification   TEXT,
+    privacy_tier     TEXT NOT NULL,
+    capabilities     TEXT NOT NULL,  -- JSON
+    skills           TEXT NOT NULL,  -- JSON
+    transport_type   TEXT NOT NULL,
+    transport_config BLOB NOT NULL,  -- JSON, sealed: it may hold secrets
+    is_active        INTEGER NOT NULL,
+    last_used_at     TEXT,
+    key_issued_at    TEXT,
+    created_at       TEXT NOT NULL,
+    updated_at       TEXT NOT NULL,
+    turn             INTEGER NOT NULL,  -- the greater, the later it was registered or used
+    rotation_id      TEXT               -- of a rotation that was begun and whose key is not stored yet
+  ) STRICT;
+
+  -- One row per message key. Rows are numbered per agent in order of arrival, so that new rows stand together on few pages
+  -- and the oldest are found without an index on time.
+  CREATE TABLE deliveries (
+    agent    TEXT NOT NULL,
+    n        INTEGER NOT NULL,
+    key      TEXT NOT NULL,
+    state    INTEGER NOT NULL,  -- 0 open, 1 done, 2 dead, 3 dead and to be handed out again
+    attempt  INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    at       INTEGER NOT NULL,  -- Unix milliseconds of the last change
+    reason   TEXT,
+    message  TEXT,              -- JSON, while the state is 2 or 3
+    PRIMARY KEY (agent, n),
+    UNIQUE (agent, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX dead_letters ON deliveries (agent, n) WHERE message IS NOT NULL;
+
+  CREATE TABLE cursors (
+    agent TEXT NOT NULL,
+    name  TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (agent, name)
+  ) STRICT, WITHOUT ROWID;
+  `,
+];
