@@ -219,5 +219,10 @@ export class KernelInbox implements Inbox {
 function isWhole(message: unknown): message is ConduitMessage {
   if (typeof message !== 'object' || message === null) return false;
   const { id, from, content } = message as Record<string, unknown>;
-  return typeof id === 'string' && id !== '' && typeof from === 'string' && typeof content === 'string';
+  // An agent without an id is `''`: a message from nobody must not pass for its own.
+  return isText(id) && isText(from) && typeof content === 'string';
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
 }
