@@ -1,0 +1,30 @@
+import { definePlugin } from '@cleocode/kernel';
+import { z } from 'zod';
+import { LinePrinter } from './line-printer.ts';
+import { humanLine, jsonLine } from './message-line.ts';
+
+const options = z.strictObject({
+  /** JSON instead of text for people. */
+  json: z.boolean().default(false),
+});
+
+export type StdoutOptions = z.input<typeof options>;
+
+/** Prints one line per message. A message is done when the system has taken its line. */
+export const stdout = definePlugin({
+  name: '@cleocode/plugin-deliver/stdout',
+  version: '0.0.0',
+  apiVersion: 1,
+  options,
+  setup(ctx, { json }) {
+    ctx.on('init', () => {
+      const printer = new LinePrinter(process.stdout);
+      ctx.defer(() => printer.close());
+      ctx.on('message', (delivery) =>
+        printer.print(json ? jsonLine(delivery) : humanLine(delivery), delivery.signal),
+      );
+    });
+  },
+});
+
+export default stdout;
