@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { assertRejects, type Behaviour, having } from './behaviour.ts';
+
+export const presence: Behaviour[] = [
+  having(['heartbeat', 'setStatus', 'isOnline'], 'presence is what the agent last said', async (agent) => {
+    const [alice, bob] = [await agent('alice'), await agent('bob')];
+    await bob.heartbeat({ status: 'online' });
+    const online = await alice.isOnline('bob');
+    assert.deepEqual([online.agentId, online.online, online.status], ['bob', true, 'online']);
+    assert.ok(Math.abs(Date.parse(online.lastSeen!) - Date.now()) < 60_000, 'it was seen just now');
+    await bob.setStatus({ status: 'busy' });
+    assert.equal((await alice.isOnline('bob')).status, 'busy');
+    await bob.setStatus({ status: 'offline' });
+    const offline = await alice.isOnline('bob');
+    assert.deepEqual([offline.online, offline.status], [false, 'offline']);
+  }),
+
+  having(
+    ['heartbeat', 'setStatus', 'isOnline'],
+    'a late offline of an earlier process is ignored',
+    async (agent) => {
+      const [alice, bob] = [await agent('alice'), await agent('bob')];
+      await bob.heartbeat({ status: 'online', instanceId: 'first' });
+      await bob.heartbeat({ status: 'online', instanceId: 'second' });
+      await bob.setStatus({ status: 'offline', instanceId: 'first' });
+      assert.equal((await alice.isOnline('bob')).online, true);
+      await bob.setStatus({ status: 'offline', instanceId: 'second' });
+      assert.equal((await alice.isOnline('bob')).online, false);
+    },
+  ),
+
+  having(['heartbeat'], 'a heartbeat is not a message', async (agent) => {
+    const bob = await agent('bob');
+    await bob.heartbeat({ status: 'online' });
+    assert.deepEqual(await bob.poll(), []);
+  }),
+
+  having(['isOnline'], 'the presence of an unknown agent is an error', async (agent) => {
+    await assertRejects((await agent('alice')).isOnline('nobody'), 'E_NOT_FOUND_AGENT');
+  }),
+
+  having(
+    ['rotateKey'],
+    'a rotation answers a new key, and the same one when it is repeated',
+    async (agent) => {
+      const alice = await agent('alice');
+      const rotated = await alice.rotateKey({ overlapSeconds: 60, idempotencyKey: 'k' });
+      assert.match(rotated.apiKey, /^sk_/);
+      const left = Date.parse(rotated.previousKeyExpiresAt!) - Date.now();
+      assert.ok(left > 0 && left <= 120_000, 'the old key lives on for the overlap');
+      assert.deepEqual(await alice.rotateKey({ overlapSeconds: 60, idempotencyKey: 'k' }), rotated);
+    },
+  ),
+];

@@ -1,0 +1,56 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ConformanceHarness } from '@cleocode/contracts/testing';
+import { type Dock, openDock } from '@cleocode/signaldock';
+import { onTestFinished } from 'vitest';
+import { LocalTransport } from './local-transport.ts';
+
+export function testFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'transport-local-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A dock in a new folder with these agents, closed after the test. */
+export async function testDock(agentIds: string[] = []): Promise<{ dock: Dock; dir: string; file: string }> {
+  const dir = testFolder();
+  const file = join(dir, 'signaldock.db');
+  const dock = await openDock({ file });
+  onTestFinished(() => dock.close());
+  for (const agentId of agentIds) await dock.registerAgent({ agentId });
+  return { dock, dir, file };
+}
+
+/** The harness of the conformance table; `wrap` may put a fault into each transport. */
+export async function localHarness(
+  skip: (reason: string) => void,
+  wrap: (transport: LocalTransport) => LocalTransport = (transport) => transport,
+): Promise<ConformanceHarness> {
+  const { dock, file } = await testDock();
+  const keys = new Map<string, string>();
+  const made: LocalTransport[] = [];
+  const unconnected: ConformanceHarness['unconnected'] = async (agentId) => {
+    const apiKey = keys.get(agentId) ?? (await dock.registerAgent({ agentId })).apiKey;
+    keys.set(agentId, apiKey);
+    // The table's bad subscribers are expected to fail.
+    const transport = wrap(new LocalTransport({ file, onError: () => {} }));
+    made.push(transport);
+    return { transport, config: { agentId, apiKey, apiBaseUrl: 'local:' } };
+  };
+  return {
+    unconnected,
+    async agent(agentId) {
+      const { transport, config } = await unconnected(agentId);
+      await transport.connect(config);
+      return transport;
+    },
+    async group([first, ...participants]) {
+      return (await dock.createConversation(first!, { participants, visibility: 'shared' })).id;
+    },
+    skip,
+    async close() {
+      for (const transport of made) await transport.disconnect();
+    },
+  };
+}
