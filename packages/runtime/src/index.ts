@@ -1,1 +1,2 @@
-export {};
+export { type Composition, composePlugins } from './compose-plugins.ts';
+export { connectTransport } from './transport.ts';

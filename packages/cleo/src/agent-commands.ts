@@ -1,0 +1,112 @@
+import { type Command, Option } from 'commander';
+import type { Cli } from './cli.ts';
+import { addCommand } from './command.ts';
+import { gathered, seconds, wholeNumber } from './numbers.ts';
+
+const MAX_MS = 2 ** 31 - 1;
+
+/** The commands below `cleo agent`. */
+export function agentCommands(agent: Command, cli: Cli): void {
+  addCommand(agent, cli, {
+    name: 'register',
+    does: 'register an agent and store its key, encrypted',
+    examples: [
+      'cleo agent register my-agent',
+      'cleo agent register my-agent --api-url https://api.example.com --api-key-stdin < key.txt',
+    ],
+    arguments: { '[id]': "the agent's id: letters, digits and . _ + -" },
+    options: [
+      new Option('--id <id>', 'the same, as an option'),
+      new Option('--name <name>', 'what people call it (default: the id)'),
+      new Option('--api-url <url>', 'where its backend answers (default: the embedded one in .cleo)'),
+      new Option('--api-key <key>', 'its key, which other users of this machine can see in the process list'),
+      new Option('--api-key-stdin', 'read its key from stdin').conflicts('apiKey'),
+    ],
+    load: () => import('./commands/agent-register.ts'),
+  });
+  addCommand(agent, cli, {
+    name: 'list',
+    does: 'the agents registered here',
+    examples: ['cleo agent list', 'cleo agent list --json'],
+    load: () => import('./commands/agent-list.ts'),
+  });
+  addCommand(agent, cli, {
+    name: 'get',
+    does: 'what is stored about an agent, its key masked',
+    examples: ['cleo agent get my-agent'],
+    arguments: { '<id>': 'the agent' },
+    load: () => import('./commands/agent-get.ts'),
+  });
+  addCommand(agent, cli, {
+    name: 'remove',
+    does: 'forget an agent and its key',
+    examples: ['cleo agent remove my-agent'],
+    arguments: { '<id>': 'the agent' },
+    load: () => import('./commands/agent-remove.ts'),
+  });
+  addCommand(agent, cli, {
+    name: 'start',
+    does: 'run an agent in the foreground, until Ctrl-C or SIGTERM',
+    examples: [
+      'cleo agent start my-agent',
+      "cleo agent start my-agent --exec './answer.sh' --reply",
+      'cleo agent start --config examples/quickstart/cleo.config.ts',
+    ],
+    arguments: { '[ids...]': 'the agents (default: the one of the configuration, else the one used last)' },
+    options: [
+      new Option('--all', 'run every agent registered here'),
+      new Option('--exec <command>', 'hand each message to this shell command; may be repeated').argParser(
+        gathered,
+      ),
+      new Option('--stdout', 'show each message (the default when nothing else handles it)'),
+      new Option('--reply', 'send what --exec commands print back to the sender'),
+      new Option('--group <id>', 'follow this conversation for mentions; may be repeated').argParser(
+        gathered,
+      ),
+      new Option('--poll-interval <ms>', 'time between polls, in milliseconds').argParser(
+        wholeNumber(1, MAX_MS),
+      ),
+    ],
+    load: () => import('./commands/agent-start.ts'),
+  });
+  addCommand(agent, cli, {
+    name: 'send',
+    does: 'send a message and show the answer',
+    examples: [
+      'cleo agent send --to my-agent "hello"',
+      'git diff | cleo agent send - --to reviewer --wait 60',
+    ],
+    arguments: { '<text>': 'the message; - reads it from stdin' },
+    options: [
+      new Option('--to <id>', 'the agent that gets it').conflicts('conv'),
+      new Option('--conv <id>', 'the conversation it goes to'),
+      new Option('--agent <id>', 'the agent that sends it (default: you)'),
+      new Option('--reply-to <message>', 'the message it answers'),
+      new Option(
+        '--wait <seconds>',
+        'wait this long for an answer (default: 5 on a terminal, else 0)',
+      ).argParser(seconds(86_400)),
+    ],
+    load: () => import('./commands/agent-send.ts'),
+  });
+  addCommand(agent, cli, {
+    name: 'poll',
+    does: 'show the messages that wait for an agent; changes nothing',
+    examples: ['cleo agent poll my-agent', 'cleo agent poll my-agent --limit 10 --json'],
+    arguments: { '[id]': 'the agent (default: the one used last)' },
+    options: [new Option('--limit <n>', 'at most this many').argParser(wholeNumber(1, 200)).default(50)],
+    load: () => import('./commands/agent-poll.ts'),
+  });
+  addCommand(agent, cli, {
+    name: 'dead-letters',
+    does: 'messages that failed for good: list, show, replay or drop them',
+    examples: [
+      'cleo agent dead-letters',
+      'cleo agent dead-letters my-agent show 01981b5a-6f3c-7d41',
+      'cleo agent dead-letters replay --all',
+    ],
+    arguments: { '[words...]': '[agent] list | show MESSAGE | replay MESSAGE | drop MESSAGE' },
+    options: [new Option('--all', 'replay or drop all of them')],
+    load: () => import('./commands/agent-dead-letters.ts'),
+  });
+}

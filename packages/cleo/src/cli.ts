@@ -1,0 +1,20 @@
+import type { Output } from './output.ts';
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+
+/** The options every command takes. */
+export interface GlobalOptions {
+  cwd?: string;
+  config?: string;
+  json?: boolean;
+  logLevel?: (typeof LOG_LEVELS)[number];
+  verbose?: boolean;
+}
+
+/** What a command is given besides its own arguments. */
+export interface Cli {
+  readonly output: Output;
+  readonly globals: Readonly<GlobalOptions>;
+  /** What the process answers. */
+  exitCode: number;
+}

@@ -1,0 +1,99 @@
+import { CleoError, type ConduitMessage, MAX_CONTENT_BYTES, type Transport } from '@cleocode/contracts';
+import { agentOrLatest, checkAgentId, runningPid } from '../agents.ts';
+import type { Cli } from '../cli.ts';
+import { operator } from '../operator.ts';
+import type { Output } from '../output.ts';
+import { nextReply } from '../reply.ts';
+import { selfCommand } from '../self-command.ts';
+import { type State, withState } from '../state.ts';
+import { readAll } from '../stdin.ts';
+import { excerpt, printable } from '../terminal-text.ts';
+import { UsageError } from '../usage-error.ts';
+
+export interface SendOptions {
+  to?: string;
+  conv?: string;
+  agent?: string;
+  replyTo?: string;
+  /** Milliseconds. */
+  wait?: number;
+}
+
+const SEND_TIMEOUT_MS = 15_000;
+/** How long a person at a terminal waits for an answer unless told otherwise. */
+const WAIT_MS = 5_000;
+
+/** Sends one message; waits for an answer when somebody is there to read it. */
+export async function run({ output }: Cli, text: string, options: SendOptions): Promise<void> {
+  const { to, conv, agent, replyTo } = options;
+  if (to === undefined && conv === undefined)
+    throw new UsageError('the recipient is missing', 'Say who gets it: --to AGENT or --conv CONVERSATION');
+  for (const id of [to, agent]) if (id !== undefined) checkAgentId(id);
+  const content = await contentOf(text);
+  await withState(async (state) => {
+    const sender = await senderOf(state, options);
+    const { connectTransport } = await import('@cleocode/runtime');
+    const transport = await connectTransport(sender, state.dir);
+    try {
+      const signal = AbortSignal.timeout(SEND_TIMEOUT_MS);
+      const sent = await transport.push(to ?? '', content, { conversationId: conv, replyTo, signal });
+      output.result({ ok: true, ...sent }, sent.messageId);
+      await showReply(output, transport, { state, to, messageId: sent.messageId, wait: options.wait });
+    } finally {
+      await transport.disconnect();
+    }
+  });
+}
+
+async function contentOf(text: string): Promise<string> {
+  const content = text === '-' ? await readAll(MAX_CONTENT_BYTES) : text;
+  const bytes = Buffer.byteLength(content);
+  if (bytes > MAX_CONTENT_BYTES)
+    throw new UsageError(
+      `the message has ${bytes} bytes, at most ${MAX_CONTENT_BYTES} can be sent`,
+      'Send it in parts, or send a link to it.',
+    );
+  if (content.trim() === '')
+    throw new UsageError('the message is empty', 'Write it after the command, or pipe it in with -.');
+  return content;
+}
+
+/** The agent that is named, else you; you can only be known to the embedded backend, where the recipient must be too. */
+async function senderOf(state: State, { to, agent }: SendOptions) {
+  if (agent !== undefined) return agentOrLatest(state, agent);
+  if (!state.hasDock)
+    throw new CleoError('E_NOT_FOUND_AGENT', `no agent is registered in ${state.dir}`, {
+      hint: `Register the recipient first: cleo agent register ${to ?? 'my-agent'}`,
+    });
+  // Before you are registered for the sake of a message that cannot be sent.
+  if (to !== undefined) await (await state.dock()).getAgent(to);
+  return { agentId: await operator(state), apiBaseUrl: 'local:' };
+}
+
+interface Sent {
+  state: State;
+  to: string | undefined;
+  messageId: string;
+  wait: number | undefined;
+}
+
+async function showReply(output: Output, transport: Transport, sent: Sent): Promise<void> {
+  const { state, to, messageId } = sent;
+  const idle = to !== undefined && state.hasStore && runningPid(state, to) === undefined;
+  if (idle && output.interactive && sent.wait === undefined) {
+    const start = `${selfCommand()} agent start ${to}`;
+    return output.note(`${to} is not running here: the message waits for it. Start it: ${start}`);
+  }
+  const waitMs = sent.wait ?? (output.interactive ? WAIT_MS : 0);
+  if (waitMs === 0) return;
+  const reply = await nextReply(transport, messageId, waitMs);
+  if (reply) tell(output, reply);
+  else if (output.json) output.line({ event: 'no-reply', waitedMs: waitMs });
+  else output.note(`No answer within ${waitMs / 1_000} s. Wait longer: --wait 60`);
+}
+
+function tell(output: Output, reply: ConduitMessage): void {
+  const { id, from, content, threadId, groupId, timestamp } = reply;
+  if (output.json) output.line({ event: 'reply', id, from, content, threadId, groupId, timestamp });
+  else output.text(`${output.style('cyan', '←')} ${printable(from)}: ${excerpt(content)}`);
+}

@@ -1,0 +1,57 @@
+import { createKernel, type KernelDescription, loadConfig } from '@cleocode/kernel';
+import { agentOrLatest } from '../agents.ts';
+import type { Cli } from '../cli.ts';
+import { stderrLogger } from '../logger.ts';
+import { kernelConfig } from '../start/kernel-config.ts';
+import { withState } from '../state.ts';
+import { printable } from '../terminal-text.ts';
+
+/** Shows what `cleo agent start` would run, in order. Sets the plugins up, which opens nothing, and starts none. */
+export async function run({ output, globals }: Cli, word: string | undefined): Promise<void> {
+  const loaded = await loadConfig({ file: globals.config });
+  await withState(async (state) => {
+    const configured = loaded.config.agent;
+    const agentId = word ?? configured?.id;
+    const credential =
+      agentId === undefined || state.hasStore
+        ? await agentOrLatest(state, agentId)
+        : { agentId, apiBaseUrl: configured?.apiBaseUrl ?? 'local:' };
+    const config = await kernelConfig({ stateDir: state.dir, credential, loaded, flags: {} });
+    const kernel = createKernel({ ...config, logger: stderrLogger(globals.logLevel ?? 'warn', output) });
+    await kernel.prepare();
+    const { plugins, services } = kernel.describe();
+    output.result(
+      { ok: true, agentId: credential.agentId, plugins, services },
+      plugins.map(describe).join('\n'),
+    );
+  });
+}
+
+type Described = KernelDescription['plugins'][number];
+
+function describe(
+  { name, version, requires, optional, provides, hooks, ms }: Described,
+  index: number,
+): string {
+  const facts: [string, string][] = [
+    ['provides', provides.join(', ')],
+    ['requires', requires.join(', ')],
+    ['uses if there', optional.join(', ')],
+    [
+      'hooks',
+      Object.entries(hooks)
+        .map(([hook, count]) => (count === 1 ? hook : `${hook} ×${count}`))
+        .join(', '),
+    ],
+    [
+      'time',
+      Object.entries(ms)
+        .map(([phase, taken]) => `${phase} ${taken.toFixed(1)} ms`)
+        .join(', '),
+    ],
+  ];
+  const lines = facts
+    .filter(([, value]) => value !== '')
+    .map(([what, value]) => `   ${what}: ${printable(value)}`);
+  return [`${index + 1}. ${printable(name)} ${version}`, ...lines].join('\n');
+}

@@ -1,0 +1,62 @@
+import { CommanderError } from 'commander';
+import { EXIT } from './exit-code.ts';
+import { type Failure, failureOf } from './failure.ts';
+import { Output } from './output.ts';
+import { buildProgram, cureFor } from './program.ts';
+import { silenceSqliteWarning } from './silence-sqlite-warning.ts';
+import { UsageError } from './usage-error.ts';
+
+/**
+ * Runs one command line, such as `['agent', 'list', '--json']`, on this process's own streams, and answers its exit code.
+ * Never rejects: what goes wrong is shown as the command line promises.
+ */
+export async function run(argv: readonly string[]): Promise<number> {
+  silenceSqliteWarning();
+  const output = new Output({
+    json: flagged(argv, '--json') || process.env.CLEO_OUTPUT === 'json',
+    verbose: flagged(argv, '--verbose'),
+  });
+  try {
+    refuseUnknownFormat();
+    const program = buildProgram(output);
+    await program.command.parseAsync([...argv], { from: 'user' });
+    return program.exitCode;
+  } catch (error) {
+    if (isHelp(error)) {
+      output.endHelp();
+      return EXIT.done;
+    }
+    const failure = error instanceof CommanderError ? usageFailure(error) : failureOf(error);
+    output.failure(failure);
+    return failure.exitCode;
+  } finally {
+    await output.flushed();
+  }
+}
+
+/** Runs one command line and ends the process with its exit code, whatever a plugin left running. */
+export async function main(argv: readonly string[]): Promise<never> {
+  process.exit(await run(argv));
+}
+
+/** Looked up before the command line is parsed: a fault in it is told in the wanted way too. */
+function flagged(argv: readonly string[], flag: string): boolean {
+  const end = argv.indexOf('--');
+  return argv.slice(0, end < 0 ? undefined : end).includes(flag);
+}
+
+function refuseUnknownFormat(): void {
+  const format = process.env.CLEO_OUTPUT;
+  if (format && format !== 'json' && format !== 'text')
+    throw new UsageError(`CLEO_OUTPUT is "${format}"`, 'Set it to json or text, or leave it out.');
+}
+
+/** Commander ends with an error after it has shown the help or the version that was asked for. */
+function isHelp(error: unknown): boolean {
+  return error instanceof CommanderError && error.exitCode === 0;
+}
+
+function usageFailure(error: CommanderError): Failure {
+  const { message, hint } = cureFor(error);
+  return failureOf(new UsageError(message, hint, { cause: error }));
+}

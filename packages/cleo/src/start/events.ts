@@ -1,0 +1,68 @@
+import { errorText, type InboxEvent } from '@cleocode/contracts';
+import type { StopReport } from '@cleocode/kernel';
+
+/** What `cleo agent start --json` writes, one per line; scripts rely on the names. */
+export type AgentEvent =
+  | { event: 'ready'; agentId: string; transport: string; pid: number; plugins: string[] }
+  | {
+      event: 'message';
+      agentId: string;
+      id: string;
+      from: string;
+      content: string;
+      threadId?: string;
+      groupId?: string;
+      attempt: number;
+      timestamp: string;
+    }
+  /** While message `id` was handled, this was sent. */
+  | { event: 'sent'; agentId: string; id: string; to: string; content: string; messageId: string }
+  | { event: 'done'; agentId: string; id: string; durationMs: number }
+  | { event: 'failed'; agentId: string; id: string; attempt: number; error: string; retryInMs?: number }
+  | { event: 'dead'; agentId: string; id: string; attempts: number; error: string }
+  | { event: 'dropped'; agentId: string; id: string; plugin: string; reason: string }
+  | { event: 'problem'; agentId: string; code: string; message: string; resolved: boolean }
+  | ({ event: 'stopped'; agentId: string } & Pick<
+      StopReport,
+      'reason' | 'drained' | 'released' | 'forced' | 'ok'
+    >);
+
+/** An inbox event as the command tells it; undefined for those that are the sources' business. */
+export function agentEvent(agentId: string, event: InboxEvent): AgentEvent | undefined {
+  switch (event.type) {
+    case 'message': {
+      const { id, from, content, threadId, groupId, timestamp } = event.message;
+      const { attempt } = event;
+      return { event: 'message', agentId, id, from, content, threadId, groupId, attempt, timestamp };
+    }
+    case 'sent': {
+      const { message, to, content, messageId } = event;
+      return { event: 'sent', agentId, id: message.id, to, content, messageId };
+    }
+    case 'done':
+      return { event: 'done', agentId, id: event.message.id, durationMs: Math.round(event.durationMs) };
+    case 'failed': {
+      const { message, attempt, plugin, error, retryInMs } = event;
+      return {
+        event: 'failed',
+        agentId,
+        id: message.id,
+        attempt,
+        error: `${plugin}: ${errorText(error)}`,
+        retryInMs,
+      };
+    }
+    case 'dead':
+      return { event: 'dead', agentId, id: event.message.id, attempts: event.attempts, error: event.error };
+    case 'dropped': {
+      const { message, plugin, reason } = event;
+      return { event: 'dropped', agentId, id: message.id, plugin, reason };
+    }
+    case 'problem': {
+      const { code, message, resolved } = event;
+      return { event: 'problem', agentId, code, message, resolved };
+    }
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,79 @@
+import { CleoError } from '@cleocode/contracts';
+import { createKernel, type Kernel, type KernelConfig, type Logger, type StopReport } from '@cleocode/kernel';
+import type { Output } from '../output.ts';
+import { type Report, reporter } from './reporter.ts';
+import { showPlugin } from './show-plugin.ts';
+
+export interface ResidentOptions {
+  agentId: string;
+  config: KernelConfig;
+  logger: Logger;
+  output: Output;
+  /** `--stdout`: show each message, whatever else handles it. */
+  show: boolean;
+  /** One of several in this process. */
+  named: boolean;
+}
+
+/** One agent running in this process: its kernel, and what is told of it. */
+export class Resident {
+  readonly agentId: string;
+  readonly #kernel: Kernel;
+  readonly #report: Report;
+  #transport = '';
+  #stopped: Promise<StopReport> | undefined;
+
+  constructor({ agentId, config, logger, output, show, named }: ResidentOptions) {
+    let showing = false;
+    this.agentId = agentId;
+    this.#report = reporter(output, { named, whole: () => showing });
+    const own = showPlugin({
+      output,
+      report: this.#report,
+      always: show,
+      handled: () => this.#kernel.describe().handlesMessages,
+      onStart: (facts) => {
+        showing = facts.showing;
+        this.#transport = facts.transport;
+      },
+    });
+    this.#kernel = createKernel({ ...config, logger, plugins: [...(config.plugins ?? []), own] });
+  }
+
+  /** Resolves when it is ready. A failure has been rolled back when it rejects. */
+  async start(): Promise<void> {
+    try {
+      await this.#kernel.start();
+    } catch (error) {
+      throw unwrapped(error);
+    }
+    const plugins = this.#kernel.describe().plugins.map(({ name }) => name);
+    this.#report({
+      event: 'ready',
+      agentId: this.agentId,
+      transport: this.#transport,
+      pid: process.pid,
+      plugins,
+    });
+  }
+
+  /** Drains and ends it; the same report for every caller. Never rejects. */
+  stop(reason: string): Promise<StopReport> {
+    this.#stopped ??= this.#stop(reason);
+    return this.#stopped;
+  }
+
+  async #stop(reason: string): Promise<StopReport> {
+    const report = await this.#kernel.stop(reason);
+    const { drained, released, forced, ok } = report;
+    this.#report({ event: 'stopped', agentId: this.agentId, reason, drained, released, forced, ok });
+    return report;
+  }
+}
+
+/** What one of our own plugins met is shown as it is; a third party's failure keeps its name in front. */
+function unwrapped(error: unknown): unknown {
+  const { plugin = '', cause } = error as { plugin?: string; cause?: unknown };
+  if (!CleoError.is(error, 'E_PLUGIN_FAILED') || !CleoError.is(cause)) return error;
+  return plugin.startsWith('@cleocode/') ? cause : error;
+}

@@ -1,0 +1,53 @@
+import type { AgentCredential, Transport } from '@cleocode/contracts';
+import { isPlugin, type Plugin } from '@cleocode/kernel';
+import { type PollerOptions, poller } from '@cleocode/plugin-poller';
+import { store } from '@cleocode/store';
+import { transportPlugin } from './transport.ts';
+
+export interface Composition {
+  /** The state folder: `state.db`, and `signaldock.db` for the embedded backend. */
+  stateDir: string;
+  /** Who runs, and where its backend answers. The key is not needed: the store knows it. */
+  credential: Pick<AgentCredential, 'agentId' | 'apiBaseUrl'>;
+  /** For the poller; laid over the options it has when `plugins` holds one. */
+  poller?: PollerOptions;
+  /** The agent's own plugins, in their order. */
+  plugins?: readonly Plugin[];
+  /** The agent's own transport. */
+  transport?: Plugin | Transport | undefined;
+}
+
+/**
+ * The plugins of a resident agent: the default ones (store, transport by the credential, poller), then its own.
+ *
+ * A default plugin is left out when the agent brings one of the same name, or one that provides a service it would
+ * provide. Throws `E_TRANSPORT_UNAVAILABLE` when no transport serves the credential's backend.
+ */
+export function composePlugins(composition: Composition): Plugin[] {
+  const { stateDir, credential, transport } = composition;
+  const own = (composition.plugins ?? []).map((plugin) => withPollerOptions(plugin, composition.poller));
+  const brought = [...own, ...(isPlugin(transport) ? [transport] : [])];
+  const defaults = [
+    store({ dir: stateDir, agent: credential.agentId }),
+    ...(transport || brought.some(provides('transport')) ? [] : [transportPlugin(credential, stateDir)]),
+    poller(composition.poller),
+  ];
+  return [...defaults.filter((plugin) => !brought.some((one) => replaces(one, plugin))), ...own];
+}
+
+function replaces(own: Plugin, standard: Plugin): boolean {
+  return own.definition.name === standard.definition.name || idsOf(standard).some((id) => provides(id)(own));
+}
+
+function provides(id: string): (plugin: Plugin) => boolean {
+  return (plugin) => idsOf(plugin).includes(id);
+}
+
+function idsOf({ definition }: Plugin): string[] {
+  return (definition.provides ?? []).map((ref) => ref.id);
+}
+
+function withPollerOptions(plugin: Plugin, options: PollerOptions | undefined): Plugin {
+  if (!options || plugin.definition.name !== poller.definition.name) return plugin;
+  return poller({ ...(plugin.options as PollerOptions | undefined), ...options });
+}
