@@ -5,7 +5,8 @@ import { createKernel, createLogger, type Kernel, type KernelConfig, type LogRec
 import fromSubpath from '@cleocode/plugin-deliver/exec';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type ExecOptions, exec } from './exec.ts';
-import { isRunning, useFolder } from './process.test.helper.ts';
+import { isRunning, useFolder } from './process.test.kit.ts';
+import { until } from './until.test.kit.ts';
 
 const KEY = `sk_live_${'0123456789abcdef'.repeat(4)}`;
 const folder = useFolder();
@@ -200,7 +201,7 @@ describe('a stop', () => {
   it('waits for the command that is about to finish', async () => {
     await start({ command: 'touch began; sleep 0.3; echo finished > out' });
     const done = kernel!.dispatch(message());
-    await vi.waitUntil(() => kernel!.inbox.stats().inFlight === 1);
+    await until(() => kernel!.inbox.stats().inFlight === 1);
     expect(await kernel!.stop()).toMatchObject({ ok: true, drained: true });
     expect(readFileSync(folder.file('out'), 'utf8')).toBe('finished\n');
     expect(await done).toEqual({ status: 'done' });

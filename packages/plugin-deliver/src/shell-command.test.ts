@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { MAX_CONTENT_BYTES } from '@cleocode/contracts';
-import { describe, expect, it, vi } from 'vitest';
-import { isRunning, useFolder } from './process.test.helper.ts';
+import { describe, expect, it } from 'vitest';
+import { isRunning, useFolder } from './process.test.kit.ts';
 import { type RunInput, ShellCommand, type ShellCommandOptions } from './shell-command.ts';
+import { until } from './until.test.kit.ts';
 
 const folder = useFolder();
 
@@ -178,7 +179,7 @@ it('leaves no process behind when the process that began it just exits', async (
   const code = await new Promise((resolve) => child.on('exit', resolve));
   expect(code).toBe(3);
   const pid = await folder.pid('pid');
-  await vi.waitUntil(() => !isRunning(pid));
+  await until(() => !isRunning(pid));
 });
 
 it('listens for the exit of the process only while something runs', async () => {

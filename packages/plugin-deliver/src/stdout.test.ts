@@ -7,7 +7,7 @@ import fromSubpath from '@cleocode/plugin-deliver/stdout';
 import { describe, expect, it } from 'vitest';
 import { LinePrinter } from './line-printer.ts';
 import { humanLine, jsonLine } from './message-line.ts';
-import { useFolder } from './process.test.helper.ts';
+import { useFolder } from './process.test.kit.ts';
 import { stdout } from './stdout.ts';
 
 const folder = useFolder();

@@ -1,7 +1,8 @@
 import { type CleoError, type ConduitMessage, PermanentError, WireError } from '@cleocode/contracts';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AgentPoller, type AgentPollerOptions } from './agent-poller.ts';
-import { GroupTransport, PushingTransport, RecordingTransport } from './transports.test.helper.ts';
+import { GroupTransport, PushingTransport, RecordingTransport } from './transports.test.kit.ts';
+import { until } from './until.test.kit.ts';
 
 let transport: RecordingTransport;
 let errors: CleoError[];
@@ -42,8 +43,8 @@ describe('a message', () => {
     const second = collecting(poller);
     const { id } = transport.deliver({ content: 'hello' });
     poller.start();
-    await vi.waitUntil(() => transport.acked.length > 0);
-    await vi.waitUntil(() => transport.polls > 5);
+    await until(() => transport.acked.length > 0);
+    await until(() => transport.polls > 5);
     expect({ first, second, acked: transport.acked }).toEqual({
       first: ['hello'],
       second: ['hello'],
@@ -58,17 +59,17 @@ describe('a message', () => {
     make().onMessage(() => new Promise<void>((resolve) => (finish = resolve)));
     transport.deliver();
     poller.start();
-    await vi.waitUntil(() => poller.status().pending === 1 && transport.polls > 3);
+    await until(() => poller.status().pending === 1 && transport.polls > 3);
     expect(transport.acked).toEqual([]);
     finish();
-    await vi.waitUntil(() => transport.acked.length === 1);
+    await until(() => transport.acked.length === 1);
   });
 
   it('of a backlog larger than any window is delivered, in order', async () => {
     const contents = collecting(make());
     for (let n = 0; n < 1_200; n++) transport.deliver({ content: String(n) });
     poller.start();
-    await vi.waitUntil(() => transport.acked.length === 1_200);
+    await until(() => transport.acked.length === 1_200);
     expect(contents).toEqual(Array.from({ length: 1_200 }, (_, n) => String(n)));
   });
 
@@ -76,7 +77,7 @@ describe('a message', () => {
     const contents = collecting(make());
     const { id } = transport.deliver({ from: 'bot' });
     poller.start();
-    await vi.waitUntil(() => transport.acked.length > 0);
+    await until(() => transport.acked.length > 0);
     expect({ contents, acked: transport.acked }).toEqual({ contents: [], acked: [id] });
   });
 
@@ -85,7 +86,7 @@ describe('a message', () => {
     transport.failNext('ack', new WireError('E_INTERNAL_ERROR', 'lost'));
     const { id } = transport.deliver({ content: 'hello' });
     poller.start();
-    await vi.waitUntil(() => transport.acked.includes(id));
+    await until(() => transport.acked.includes(id));
     expect(contents).toEqual(['hello']);
     expect(codes()).toEqual(['E_INTERNAL_ERROR']);
   });
@@ -96,7 +97,7 @@ describe('a message', () => {
     transport.poll = async (options) => [{ id: 'no content' } as ConduitMessage, ...(await poll(options))];
     transport.deliver({ content: 'hello' });
     poller.start();
-    await vi.waitUntil(() => contents.length > 0);
+    await until(() => contents.length > 0);
     expect(codes()).toContain('E_MESSAGE_INVALID');
   });
 });
@@ -134,7 +135,7 @@ describe('a handler that fails', () => {
     });
     const { id } = transport.deliver();
     poller.start();
-    await vi.waitUntil(() => transport.acked.includes(id));
+    await until(() => transport.acked.includes(id));
     expect({ attempts, codes: codes() }).toEqual({
       attempts: [1, 2, 3],
       codes: ['E_HANDLER_FAILED', 'E_HANDLER_FAILED'],
@@ -150,7 +151,7 @@ describe('a handler that fails', () => {
     });
     transport.deliver({ content: 'hello' });
     poller.start();
-    await vi.waitUntil(() => transport.acked.length === 1);
+    await until(() => transport.acked.length === 1);
     expect(good).toEqual(['hello']);
   });
 
@@ -165,8 +166,8 @@ describe('a handler that fails', () => {
     const poison = transport.deliver({ content: 'poison' });
     const good = transport.deliver({ content: 'good' });
     poller.start();
-    await vi.waitUntil(() => transport.acked.includes(good.id) && codes().includes('E_MESSAGE_GIVEN_UP'));
-    await vi.waitUntil(() => transport.polls > 10);
+    await until(() => transport.acked.includes(good.id) && codes().includes('E_MESSAGE_GIVEN_UP'));
+    await until(() => transport.polls > 10);
     expect(calls).toBe(3);
     expect(transport.acked).not.toContain(poison.id);
     expect(errors.at(-1)).toMatchObject({ code: 'E_MESSAGE_GIVEN_UP', cause, details: { attempt: 3 } });
@@ -180,7 +181,7 @@ describe('a handler that fails', () => {
     });
     transport.deliver();
     poller.start();
-    await vi.waitUntil(() => codes().includes('E_MESSAGE_GIVEN_UP'));
+    await until(() => codes().includes('E_MESSAGE_GIVEN_UP'));
     expect(calls).toBe(1);
   });
 
@@ -192,7 +193,7 @@ describe('a handler that fails', () => {
     });
     for (const content of ['a1', 'a2', 'b1', 'b2']) transport.deliver({ content, threadId: content[0]! });
     poller.start();
-    await vi.waitUntil(() => contents.length === 4);
+    await until(() => contents.length === 4);
     expect(contents).toEqual(['b1', 'b2', 'a1', 'a2']);
   });
 
@@ -206,7 +207,7 @@ describe('a handler that fails', () => {
     transport.deliver({ content: 'endless', threadId: 'a' });
     const good = transport.deliver({ content: 'good', threadId: 'b' });
     poller.start();
-    await vi.waitUntil(() => transport.acked.includes(good.id) && codes().includes('E_MESSAGE_GIVEN_UP'));
+    await until(() => transport.acked.includes(good.id) && codes().includes('E_MESSAGE_GIVEN_UP'));
     expect(aborted).toEqual([true, true]);
     expect(errors[0]!.cause).toMatchObject({ code: 'E_HANDLER_TIMEOUT' });
   });
@@ -218,7 +219,7 @@ describe('a handler that fails', () => {
     });
     transport.deliver();
     poller.start();
-    await vi.waitUntil(() => written.mock.calls.length > 0);
+    await until(() => written.mock.calls.length > 0);
     expect(written.mock.calls[0]![0]).toContain('E_MESSAGE_GIVEN_UP');
     await poller.stop();
     written.mockClear();
@@ -231,7 +232,7 @@ describe('a handler that fails', () => {
       throw new Error('broken');
     });
     poller.start();
-    await vi.waitUntil(() => written.mock.calls.length === 2);
+    await until(() => written.mock.calls.length === 2);
     expect(written.mock.calls.flat().join('\n')).toContain('onError is broken too');
     written.mockRestore();
   });
@@ -241,10 +242,10 @@ describe('handlers', () => {
   it('may come late: until then messages stay unread, and it says so', async () => {
     make().start();
     transport.deliver({ content: 'waiting' });
-    await vi.waitUntil(() => errors.length > 0);
+    await until(() => errors.length > 0);
     expect({ codes: codes(), polls: transport.polls }).toEqual({ codes: ['E_POLLER_NO_HANDLER'], polls: 0 });
     const contents = collecting(poller);
-    await vi.waitUntil(() => contents.length > 0);
+    await until(() => contents.length > 0);
     expect(contents).toEqual(['waiting']);
   });
 
@@ -252,7 +253,7 @@ describe('handlers', () => {
     make().start();
     const contents = collecting(poller);
     transport.deliver({ content: 'hello' });
-    await vi.waitUntil(() => contents.length > 0);
+    await until(() => contents.length > 0);
     expect(errors).toEqual([]);
   });
 
@@ -264,7 +265,7 @@ describe('handlers', () => {
     poller.onMessage(handler)();
     poller.start();
     transport.deliver({ content: 'once' });
-    await vi.waitUntil(() => transport.acked.length === 1);
+    await until(() => transport.acked.length === 1);
     expect(contents).toEqual(['once']);
   });
 });
@@ -279,7 +280,7 @@ describe('group messages', () => {
       transport.deliver(message);
     const mentions = collecting(make({ groupMessages: 'mentions' }));
     poller.start();
-    await vi.waitUntil(() => transport.acked.length === 3);
+    await until(() => transport.acked.length === 3);
     expect(mentions.toSorted()).toEqual(['direct', 'for @bot']);
   });
 
@@ -291,7 +292,7 @@ describe('group messages', () => {
     groups.say('g', 'still there @all?', { groupId: 'y' });
     const contents = collecting(make({ groupConversationIds: ['g'] }));
     poller.start();
-    await vi.waitUntil(() => contents.length >= 2 && transport.polls > 5);
+    await until(() => contents.length >= 2 && transport.polls > 5);
     expect(contents).toEqual(['hello @bot', 'still there @all?']);
   });
 
@@ -306,12 +307,12 @@ describe('group messages', () => {
     groups.say('g', '@bot 1');
     const first = collecting(make({ groupConversationIds: ['g'], cursors }));
     poller.start();
-    await vi.waitUntil(() => kept.get('group:g') === 1);
+    await until(() => kept.get('group:g') === 1);
     await poller.stop();
     for (let n = 2; n < 40; n++) groups.say('g', `@bot ${n}`);
     const second = collecting(make({ groupConversationIds: ['g'], cursors }));
     poller.start();
-    await vi.waitUntil(() => second.length === 38);
+    await until(() => second.length === 38);
     expect(first).toEqual(['@bot 1']);
     expect(second[0]).toBe('@bot 2');
   });
@@ -323,7 +324,7 @@ describe('the transport', () => {
     transport.failNext('poll', new Error('ECONNREFUSED'));
     transport.deliver({ content: 'hello' });
     poller.start();
-    await vi.waitUntil(() => contents.length === 1);
+    await until(() => contents.length === 1);
     expect(errors[0]).toMatchObject({ code: 'E_TRANSPORT_FAILED', message: 'poll: ECONNREFUSED' });
   });
 
@@ -332,9 +333,9 @@ describe('the transport', () => {
     transport = pushing;
     const contents = collecting(make({ pollIntervalMs: 5_000 }));
     poller.start();
-    await vi.waitUntil(() => poller.status().pushLive);
+    await until(() => poller.status().pushLive);
     pushing.deliver({ content: 'pushed' });
-    await vi.waitUntil(() => contents.length === 1 && transport.acked.length === 1);
+    await until(() => contents.length === 1 && transport.acked.length === 1);
     expect(transport.polls).toBe(1);
   });
 });
@@ -344,7 +345,7 @@ describe('start and stop', () => {
     collecting(make());
     transport.beforePoll = () => new Promise(() => {});
     poller.start();
-    await vi.waitUntil(() => transport.polled.length === 1);
+    await until(() => transport.polled.length === 1);
     await poller.stop();
     expect(poller.status().running).toBe(false);
     expect(transport.polled[0]!.signal?.aborted).toBe(true);
@@ -360,7 +361,7 @@ describe('start and stop', () => {
     });
     transport.deliver();
     poller.start();
-    await vi.waitUntil(() => started);
+    await until(() => started);
     await poller.stop();
     expect({ finished, acked: transport.acked.length }).toEqual({ finished: true, acked: 1 });
   });
@@ -374,12 +375,12 @@ describe('start and stop', () => {
     });
     transport.deliver({ content: 'later' });
     poller.start();
-    await vi.waitUntil(() => errors.length === 1);
+    await until(() => errors.length === 1);
     await poller.stop();
     expect(transport.acked).toEqual([]);
     fail = false;
     poller.start();
-    await vi.waitUntil(() => transport.acked.length === 1);
+    await until(() => transport.acked.length === 1);
     expect(contents).toEqual(['later']);
   });
 
@@ -399,6 +400,13 @@ describe('start and stop', () => {
       expect.objectContaining({ code: 'E_POLLER_OPTIONS', message: 'AgentPoller: transport is missing' }),
     );
     expect(() => new AgentPoller({ transport } as never)).toThrow('agentId is missing');
+    for (const pollIntervalMs of [0, -1, Number.NaN, 1e12])
+      expect(() => new AgentPoller({ agentId: 'bot', transport, pollIntervalMs })).toThrow(
+        expect.objectContaining({
+          code: 'E_POLLER_OPTIONS',
+          message: `AgentPoller: pollIntervalMs is ${pollIntervalMs}`,
+        }),
+      );
     expect(new AgentPoller({ agentId: 'bot', transport }).status()).toEqual({
       running: false,
       seenCount: 0,

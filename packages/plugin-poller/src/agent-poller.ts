@@ -168,11 +168,28 @@ export class AgentPoller {
   }
 }
 
+const NUMBERS = [
+  'pollIntervalMs',
+  'liveIntervalMs',
+  'groupPollLimit',
+  'timeoutMs',
+  'handlerTimeoutMs',
+  'maxAttempts',
+  'retryDelayMs',
+] as const;
+/** The longest a timer can wait; what is longer would fire at once. */
+const MAX_TIMER_MS = 2_147_483_647;
+
 function withDefaults(options: AgentPollerOptions): Required<AgentPollerOptions> {
   const { agentId, transport, pollIntervalMs = 5_000 } = options;
   if (!agentId) throw unusable('agentId is missing', 'Give the id of the agent whose messages to poll.');
   if (typeof transport?.poll !== 'function')
     throw unusable('transport is missing', 'Give a connected transport, such as HttpTransport.');
+  for (const name of NUMBERS) {
+    const value = options[name];
+    if (value === undefined || (value > 0 && value <= MAX_TIMER_MS)) continue;
+    throw unusable(`${name} is ${value}`, `Give a number above 0, at most ${MAX_TIMER_MS}, or leave it out.`);
+  }
   return {
     agentId,
     transport,

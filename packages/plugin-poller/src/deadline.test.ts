@@ -1,7 +1,7 @@
 import { CleoError } from '@cleocode/contracts';
 import { expect, it, vi } from 'vitest';
 import { callWithin, request } from './deadline.ts';
-import { RecordingTransport } from './transports.test.helper.ts';
+import { RecordingTransport } from './transports.test.kit.ts';
 
 const never = () => new Promise<never>(() => {});
 const late = () => new CleoError('E_LATE', 'late');

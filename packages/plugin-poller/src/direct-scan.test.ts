@@ -1,8 +1,9 @@
 import type { ConduitMessage } from '@cleocode/contracts';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DirectScan } from './direct-scan.ts';
-import { FakeInbox } from './inboxes.test.helper.ts';
-import { RecordingTransport } from './transports.test.helper.ts';
+import { FakeInbox } from './inboxes.test.kit.ts';
+import { RecordingTransport } from './transports.test.kit.ts';
+import { until } from './until.test.kit.ts';
 
 const COMPLETE = { readAll: true, turnedAway: new Set(), windowFull: false };
 const WINDOW_FULL = { readAll: false, turnedAway: new Set(), windowFull: true };
@@ -51,7 +52,7 @@ describe('paging', () => {
     inbox.capacity = 50;
     deliver(60);
     const scanning = scan.scan(signal);
-    await vi.waitUntil(() => inbox.room === 0);
+    await until(() => inbox.room === 0);
     expect(transport.polled).toHaveLength(1);
     for (const message of [...inbox.inFlight.values()]) inbox.finish(message);
     expect(await scanning).toEqual(COMPLETE);
@@ -62,7 +63,7 @@ describe('paging', () => {
     inbox.capacity = 100;
     deliver(150);
     const scanning = scan.scan(signal);
-    await vi.waitUntil(() => inbox.room === 0);
+    await until(() => inbox.room === 0);
     for (const message of [...inbox.inFlight.values()]) {
       inbox.finish(message);
       await new Promise((resolve) => setTimeout(resolve, 2));

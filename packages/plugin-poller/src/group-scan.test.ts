@@ -1,8 +1,8 @@
 import { type Journal, WireError } from '@cleocode/contracts';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { GroupScan } from './group-scan.ts';
-import { FakeInbox } from './inboxes.test.helper.ts';
-import { GroupTransport, RecordingTransport } from './transports.test.helper.ts';
+import { FakeInbox } from './inboxes.test.kit.ts';
+import { GroupTransport, RecordingTransport } from './transports.test.kit.ts';
 
 let transport: GroupTransport;
 let inbox: FakeInbox;

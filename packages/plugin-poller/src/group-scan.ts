@@ -12,7 +12,7 @@ import { Condition, type IntakeReporter } from './condition.ts';
 import { conversationOf } from './conversation.ts';
 import { request } from './deadline.ts';
 import { GroupCursors } from './group-cursors.ts';
-import { retryDelay } from './retry.ts';
+import { isAuthError, retryDelay } from './retry.ts';
 
 export interface GroupScanOptions {
   agentId: string;
@@ -84,7 +84,10 @@ export class GroupScan {
     if (groups.length > 0 && !this.#fetch) this.#condition.fail(cannotFollow(transport));
   }
 
-  /** Reads the next page of each group. A failure is kept and waited out here: it never disturbs the direct messages. */
+  /**
+   * Reads the next page of each group. A failure is kept and waited out here, without disturbing the direct messages.
+   * Only a refused key is thrown as well: asking for those too would not help.
+   */
   async read(signal: AbortSignal): Promise<GroupPage[]> {
     const pages: GroupPage[] = [];
     if (!this.#fetch || this.#groups.length === 0 || performance.now() < this.#askAgainAt) return pages;
@@ -97,6 +100,7 @@ export class GroupScan {
       signal.throwIfAborted();
       this.#askAgainAt = performance.now() + retryDelay(error, this.#condition.failures);
       this.#condition.fail(error);
+      if (isAuthError(error)) throw error;
     }
     return pages;
   }
@@ -137,6 +141,11 @@ export class GroupScan {
   /** Persists how far the groups are not only read but finished. */
   save(): Promise<void> {
     return this.#cursors.save(this.#groups);
+  }
+
+  /** Ends the wait after a failure: something changed. */
+  retryNow(): void {
+    this.#askAgainAt = 0;
   }
 
   async #load(): Promise<void> {

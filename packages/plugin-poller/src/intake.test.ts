@@ -1,8 +1,8 @@
 import { CleoError, type Realtime, type RealtimeState, WireError } from '@cleocode/contracts';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FakeInbox } from './inboxes.test.helper.ts';
+import { FakeInbox } from './inboxes.test.kit.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
-import { GroupTransport, PushingTransport, RecordingTransport } from './transports.test.helper.ts';
+import { GroupTransport, PushingTransport, RecordingTransport } from './transports.test.kit.ts';
 
 let inbox: FakeInbox;
 let abort: AbortController;
@@ -203,6 +203,26 @@ describe('a backend in trouble', () => {
     expect(reportUnauthorized).toHaveBeenCalledTimes(transport.polls);
     expect(reportUnauthorized).toHaveBeenCalledWith(refused);
     expect(reports).toEqual(['poll: E_AUTH_UNAUTHORIZED']);
+  });
+
+  it('that refuses the key is asked no more often because groups are followed', async () => {
+    const transport = new GroupTransport();
+    const refuse = () => {
+      throw new WireError('E_AUTH_UNAUTHORIZED', 'Authentication required');
+    };
+    start(transport, { groups: ['g'] });
+    await pass(0);
+    transport.beforePoll = refuse;
+    transport.beforeFetch = refuse;
+    await pass(6_000);
+    const before = transport.fetched.length + transport.polled.length - 1;
+    await pass(9_000);
+    expect(transport.fetched.length + transport.polled.length - before).toBeLessThanOrEqual(3);
+    transport.beforePoll = () => {};
+    transport.beforeFetch = () => {};
+    transport.say('g', '@bot');
+    await pass(66_000);
+    expect(inbox.contents).toEqual(['@bot']);
   });
 
   it('is asked again within a second or so of a new key', async () => {

@@ -178,6 +178,7 @@ export class Intake {
     if (agent)
       listening.push(
         agent.onChange(() => {
+          this.#groups.retryNow();
           if (isAuthError(this.#polling.error)) this.#alarm.ring(NEW_KEY_MS);
         }),
       );

@@ -2,7 +2,7 @@ import type { ConduitMessage } from '@cleocode/contracts';
 import { createKernel, definePlugin } from '@cleocode/kernel';
 import { expect, it, vi } from 'vitest';
 import { poller } from './index.ts';
-import { GroupTransport } from './transports.test.helper.ts';
+import { GroupTransport } from './transports.test.kit.ts';
 
 const MESSAGES = 400;
 const CONVERSATIONS = ['a', 'b', 'c', 'g'];

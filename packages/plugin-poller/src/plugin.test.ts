@@ -9,7 +9,8 @@ import {
 } from '@cleocode/kernel';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import poller, { type PollerOptions } from './index.ts';
-import { GroupTransport, PushingTransport, RecordingTransport } from './transports.test.helper.ts';
+import { GroupTransport, PushingTransport, RecordingTransport } from './transports.test.kit.ts';
+import { until } from './until.test.kit.ts';
 
 let transport: RecordingTransport;
 let handled: ConduitMessage[];
@@ -52,7 +53,7 @@ const contents = () => handled.map(({ content }) => content);
 it('brings the messages of the transport to the handlers of the kernel, and each is acked once', async () => {
   const sent = Array.from({ length: 300 }, (_, n) => transport.deliver({ content: String(n) }));
   await run({}, collect());
-  await vi.waitUntil(() => transport.acked.length === 300);
+  await until(() => transport.acked.length === 300);
   expect(contents()).toEqual(sent.map(({ content }) => content));
   expect(new Set(transport.acked)).toEqual(new Set(sent.map(({ id }) => id)));
 });
@@ -73,7 +74,7 @@ it('takes its defaults without options, and names the one it does not know', asy
 it('logs trouble and recovery once each, with the code and the hint', async () => {
   transport.failNext('poll', new WireError('E_RATE_LIMIT', 'slow down', { hint: 'Ask less often.' }));
   await run({}, collect());
-  await vi.waitUntil(() => records.some(({ message }) => message === 'poll: works again'));
+  await until(() => records.some(({ message }) => message === 'poll: works again'));
   expect(records.filter(({ fields }) => fields.part === 'poll')).toMatchObject([
     { level: 'warn', message: 'poll: slow down', fields: { code: 'E_RATE_LIMIT', hint: 'Ask less often.' } },
     { level: 'info', message: 'poll: works again', fields: { failures: 1 } },
@@ -97,10 +98,10 @@ it('does not let a stuck conversation starve the others', async () => {
   for (let n = 0; n < 400; n++) transport.deliver({ threadId: 'stuck', content: `stuck ${n}` });
   for (let n = 0; n < 50; n++) transport.deliver({ threadId: 'free', content: `free ${n}` });
   await run({}, slow());
-  await vi.waitUntil(() => handled.length === 50);
+  await until(() => handled.length === 50);
   expect(contents()).toEqual(Array.from({ length: 50 }, (_, n) => `free ${n}`));
   release();
-  await vi.waitUntil(() => handled.length === 450);
+  await until(() => handled.length === 450);
   expect(contents().slice(50)).toEqual(Array.from({ length: 400 }, (_, n) => `stuck ${n}`));
 });
 
@@ -129,14 +130,14 @@ it('follows groups, and keeps its place in the journal only past what is done', 
     },
   });
   await run({ groups: ['g'] }, watch());
-  await vi.waitUntil(() => cursors.length > 0);
+  await until(() => cursors.length > 0);
   groups.say('g', 'chatter');
   groups.say('g', '@bot one');
   groups.say('g', '@bot two');
-  await vi.waitUntil(() => kernel!.inbox.stats().inFlight === 1);
-  await vi.waitUntil(() => cursors.at(-1) === 1);
+  await until(() => kernel!.inbox.stats().inFlight === 1);
+  await until(() => cursors.at(-1) === 1);
   release();
-  await vi.waitUntil(() => cursors.at(-1) === 3);
+  await until(() => cursors.at(-1) === 3);
   expect(contents()).toEqual(['@bot one', '@bot two']);
 });
 
@@ -160,9 +161,9 @@ it('moves a group cursor past a mention that was done as another copy', async ()
   });
   await run({ groups: ['g'] }, watch(), collect());
   transport.deliver({ content: '@bot', groupId: 'x', threadId: 'g' });
-  await vi.waitUntil(() => handled.length === 1);
+  await until(() => handled.length === 1);
   groups.say('g', '@bot', { groupId: 'x' });
-  await vi.waitUntil(() => kernelJournal.mock.lastCall?.[0] === 1);
+  await until(() => kernelJournal.mock.lastCall?.[0] === 1);
   expect(contents()).toEqual(['@bot']);
 });
 
@@ -172,7 +173,7 @@ describe('groupMessages: "mentions"', () => {
     transport.deliver({ content: 'for all', groupId: 'g1' });
     transport.deliver({ content: 'for @bot', groupId: 'g2' });
     await run({ groupMessages: 'mentions' }, collect());
-    await vi.waitUntil(() => transport.acked.length === 3);
+    await until(() => transport.acked.length === 3);
     expect(contents()).toEqual(['direct', 'for @bot']);
     expect(kernel!.inbox.stats()).toMatchObject({ done: 2, dropped: 1 });
   });
@@ -180,8 +181,8 @@ describe('groupMessages: "mentions"', () => {
   it('does not count as handling: without a handler nothing is acked', async () => {
     transport.deliver({ content: 'direct' });
     await run({ groupMessages: 'mentions' });
-    await vi.waitUntil(() => kernel!.inbox.stats().problems.length > 0);
-    await vi.waitUntil(() => transport.polls > 3);
+    await until(() => kernel!.inbox.stats().problems.length > 0);
+    await until(() => transport.polls > 3);
     expect(transport.acked).toEqual([]);
     expect(kernel!.inbox.stats().problems).toMatchObject([{ code: 'no_handler' }]);
   });
@@ -192,9 +193,9 @@ it('pushes straight to the handlers where the transport can', async () => {
   pushing.connected = false;
   transport = pushing;
   await run({ intervalMs: 60_000 }, collect());
-  await vi.waitUntil(() => pushing.polls === 1);
+  await until(() => pushing.polls === 1);
   pushing.deliver({ content: 'pushed' });
-  await vi.waitUntil(() => transport.acked.length === 1);
+  await until(() => transport.acked.length === 1);
   expect({ contents: contents(), polls: pushing.polls }).toEqual({ contents: ['pushed'], polls: 1 });
 });
 
@@ -208,7 +209,7 @@ it('slows down while the realtime service is live', async () => {
     setup: (ctx) => ctx.provide(services.realtime, realtime),
   });
   await run({}, stream(), collect());
-  await vi.waitUntil(() => transport.polls === 1);
+  await until(() => transport.polls === 1);
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(transport.polls).toBe(1);
 });

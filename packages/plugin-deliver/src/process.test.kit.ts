@@ -1,7 +1,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, vi } from 'vitest';
+import { afterEach, beforeEach } from 'vitest';
+import { until } from './until.test.kit.ts';
 
 /** A folder of its own for each test. */
 export function useFolder(): {
@@ -23,7 +24,7 @@ export function useFolder(): {
     /** The process id that a command writes to the file, once it is there. */
     async pid(name) {
       const read = () => (existsSync(file(name)) ? Number(readFileSync(file(name), 'utf8')) : 0);
-      await vi.waitUntil(() => read() > 0, { timeout: 10_000 });
+      await until(() => read() > 0);
       return read();
     },
   };
