@@ -124,7 +124,7 @@ describe('openDatabase', () => {
     chmodSync(dir, 0o755);
   });
 
-  it('reports damage inside the file from the write that meets it', async () => {
+  it('reports damage inside the file from the read or write that meets it', async () => {
     const db = await openDatabase(file, { migrations });
     for (let i = 0; i < 50; i++) await insert(db, 'x'.repeat(2_000));
     await db.close();
@@ -132,7 +132,9 @@ describe('openDatabase', () => {
     bytes.fill(0xee, 4096); // The first page, with the schema, stays good.
     writeFileSync(file, bytes);
     const damaged = await openDatabase(file, { migrations });
-    expect(await refusal(insert(damaged, 'two'))).toMatchObject({ code: 'E_STORAGE_CORRUPT' });
+    const corrupt = { code: 'E_STORAGE_CORRUPT', message: expect.stringContaining(file) };
+    expect(await refusal(insert(damaged, 'two'))).toMatchObject(corrupt);
+    expect(() => texts(damaged)).toThrow(expect.objectContaining(corrupt));
     await damaged.close();
   });
 });

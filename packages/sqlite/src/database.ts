@@ -23,7 +23,10 @@ export interface OpenOptions {
  */
 export interface Database {
   readonly file: string;
-  /** A prepared statement, kept for the next call with the same text. For reads anywhere, for writes inside {@link write}. */
+  /**
+   * A prepared statement, kept for the next call with the same text. For reads anywhere, for writes inside {@link write}.
+   * `get`, `all` and `run` throw `E_STORAGE_…` where the storage is at fault.
+   */
   sql(text: string): StatementSync;
   /**
    * Runs `work` inside a transaction that all writes of this tick share, and resolves with its result once that
@@ -74,7 +77,7 @@ class Connection implements Database {
     let statement = this.#statements.get(text);
     if (!statement) {
       try {
-        statement = this.#connection.prepare(text);
+        statement = translating(this.#connection.prepare(text), this.file);
       } catch (error) {
         throw storageError(error, this.file);
       }
@@ -104,4 +107,19 @@ class Connection implements Database {
       details: { file: this.file },
     });
   }
+}
+
+/** Makes a statement throw what this package promises instead of SQLite's own errors. */
+function translating(statement: StatementSync, file: string): StatementSync {
+  for (const method of ['get', 'all', 'run'] as const) {
+    const original = statement[method].bind(statement) as (...parameters: unknown[]) => never;
+    statement[method] = (...parameters: unknown[]) => {
+      try {
+        return original(...parameters);
+      } catch (error) {
+        throw storageError(error, file);
+      }
+    };
+  }
+  return statement;
 }
