@@ -4,7 +4,7 @@ import { MockTransport } from '@cleocode/contracts/testing';
 import { createKernel, createLogger, type Kernel, type KernelConfig, type LogRecord } from '@cleocode/kernel';
 import fromSubpath from '@cleocode/plugin-deliver/exec';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type ExecOptions, exec } from './exec.ts';
+import { type ExecOptions, exec } from './index.ts';
 import { isRunning, useFolder } from './process.test.kit.ts';
 import { until } from './until.test.kit.ts';
 

@@ -35,7 +35,7 @@ export type ExecOptions = z.input<typeof options>;
  * Runs a command for each message: the message as one JSON line on stdin, its facts in `CLEO_…` variables. Exit 0 means
  * done, 65 means failed for good; any other exit, a signal and the timeout mean: try again later.
  */
-export const exec = definePlugin({
+const exec = definePlugin({
   name: '@cleocode/plugin-deliver/exec',
   version: '0.0.0',
   apiVersion: 1,

@@ -5,10 +5,10 @@ import { PassThrough, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import fromSubpath from '@cleocode/plugin-deliver/stdout';
 import { describe, expect, it } from 'vitest';
+import { stdout } from './index.ts';
 import { LinePrinter } from './line-printer.ts';
 import { humanLine, jsonLine } from './message-line.ts';
 import { useFolder } from './process.test.kit.ts';
-import { stdout } from './stdout.ts';
 
 const folder = useFolder();
 const { signal } = new AbortController();

@@ -11,7 +11,7 @@ const options = z.strictObject({
 export type StdoutOptions = z.input<typeof options>;
 
 /** Prints one line per message. A message is done when the system has taken its line. */
-export const stdout = definePlugin({
+const stdout = definePlugin({
   name: '@cleocode/plugin-deliver/stdout',
   version: '0.0.0',
   apiVersion: 1,

@@ -1,6 +1,7 @@
 import { CleoError, errorText, type Journal, type Transport } from '@cleocode/contracts';
 import { AckQueue } from './ack-queue.ts';
 import { Condition, type IntakeReporter } from './condition.ts';
+import { noHandler, troubleWith, unusable } from './errors.ts';
 import { HandlerInbox, type MessageHandler } from './handler-inbox.ts';
 import { Intake, type IntakeStatus } from './intake.ts';
 import { SeenKeys } from './seen-keys.ts';
@@ -219,23 +220,4 @@ function cursorsInMemory(): Pick<Journal, 'getCursor' | 'setCursor'> {
 
 function toStderr({ code, message, hint }: CleoError): void {
   console.error(hint ? `${code}: ${message} (${hint})` : `${code}: ${message}`);
-}
-
-function unusable(what: string, hint: string): CleoError {
-  return new CleoError('E_POLLER_OPTIONS', `AgentPoller: ${what}`, { hint });
-}
-
-function noHandler(): CleoError {
-  return new CleoError(
-    'E_POLLER_NO_HANDLER',
-    'AgentPoller: started without a handler: messages stay unread',
-    {
-      hint: 'Add one with onMessage; polling begins then.',
-    },
-  );
-}
-
-function troubleWith(part: string, error: unknown): CleoError {
-  if (CleoError.is(error)) return error;
-  return new CleoError('E_TRANSPORT_FAILED', `${part}: ${errorText(error)}`, { cause: error });
 }

@@ -13,6 +13,7 @@ import {
 import type { AckQueue } from './ack-queue.ts';
 import { conversationOf } from './conversation.ts';
 import { callWithin } from './deadline.ts';
+import { handlerFailed, handlerTimeout, notWhole } from './errors.ts';
 import type { SeenKeys } from './seen-keys.ts';
 
 export interface MessageContext {
@@ -239,19 +240,7 @@ export class HandlerInbox implements Inbox {
     const { message, attempt } = item;
     this.#counts.failed += 1;
     const last = attempt >= maxAttempts || CleoError.is(error, 'E_PERMANENT');
-    onError(
-      new CleoError(
-        last ? 'E_MESSAGE_GIVEN_UP' : 'E_HANDLER_FAILED',
-        `message ${message.id} from ${message.from}, attempt ${attempt} of ${maxAttempts}: ${errorText(error)}`,
-        {
-          hint: last
-            ? 'It stays unread at the backend and is tried again after a restart.'
-            : 'It is tried again with the handlers that failed.',
-          details: { messageId: message.id, attempt },
-          cause: error,
-        },
-      ),
-    );
+    onError(handlerFailed(message, attempt, maxAttempts, last, error));
     if (last) {
       this.#counts.dead += 1;
       seen.add(item.key, 'given up');
@@ -284,20 +273,6 @@ export class HandlerInbox implements Inbox {
   #emit(event: InboxEvent): void {
     for (const listener of this.#observers) listener(event);
   }
-}
-
-function handlerTimeout(ms: number): CleoError {
-  return new CleoError('E_HANDLER_TIMEOUT', `the message handler did not settle within ${ms} ms`, {
-    hint: 'Make it watch the signal it is given, or raise handlerTimeoutMs.',
-  });
-}
-
-function notWhole(source: IntakeSource): CleoError {
-  return new CleoError(
-    'E_MESSAGE_INVALID',
-    `a message without id, sender or text content is set aside (${source.name})`,
-    { hint: 'The transport is at fault: it must answer whole messages.' },
-  );
 }
 
 /** A transport may be anyone's: what it hands over is looked at once. */
