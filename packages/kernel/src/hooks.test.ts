@@ -211,7 +211,7 @@ it('still runs a stop handler that a message handler adds while the kernel drain
 });
 
 function entry(hook: HookName, name: string, band: Band = 'normal'): HookEntry {
-  return { plugin: name, hook, band, handler: () => {}, timeoutMs: undefined, active: true };
+  return { plugin: name, hook, band, nth: 1, handler: () => {}, timeoutMs: undefined, active: true };
 }
 
 async function pass(hooks: Hooks, hook: HookName): Promise<string[]> {

@@ -10,6 +10,8 @@ export interface HookEntry {
   readonly plugin: string;
   readonly hook: HookName;
   readonly band: Band;
+  /** Its number among the plugin's handlers of this hook, from 1: tells apart what two handlers of one plugin send. */
+  readonly nth: number;
   readonly handler: (argument: never) => unknown;
   /** The handler's own deadline, where it named one. */
   readonly timeoutMs: number | undefined;

@@ -111,7 +111,7 @@ function internal(
   band: 'first' | 'last',
   handler: () => unknown,
 ): HookEntry {
-  return { plugin, hook, band, handler, timeoutMs: undefined, internal: true, active: true };
+  return { plugin, hook, band, nth: 0, handler, timeoutMs: undefined, internal: true, active: true };
 }
 
 function hookTimeout(plugin: string, phase: Phase, ms: number): KernelError {

@@ -34,6 +34,8 @@ export class PluginHost {
   readonly #parts: HostParts;
   readonly #abort = new AbortController();
   readonly #defers: (() => void | Promise<void>)[] = [];
+  /** How many it has ever added. */
+  readonly #handlers: Partial<Record<HookName, number>> = {};
   #inSetup = false;
   #initialized = false;
   #disposed = false;
@@ -173,8 +175,16 @@ export class PluginHost {
           hint: `Add "${hook}" handlers in setup.`,
         },
       );
-    const band = order ?? 'normal';
-    const entry = { plugin: this.name, hook, band, handler, timeoutMs, active: true } satisfies HookEntry;
+    this.#handlers[hook] = (this.#handlers[hook] ?? 0) + 1;
+    const entry: HookEntry = {
+      plugin: this.name,
+      hook,
+      band: order ?? 'normal',
+      nth: this.#handlers[hook],
+      handler,
+      timeoutMs,
+      active: true,
+    };
     const remove = this.#parts.hooks.add(entry, this.position);
     if (hook === 'message') this.#parts.onHandlersChanged();
     return remove;

@@ -36,9 +36,17 @@ export class Attempt implements HookRun {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** No retry can help: a handler said so. */
-  get permanent(): boolean {
-    return this.failures.some(({ error }) => CleoError.is(error, 'E_PERMANENT'));
+  /** The failure that decides: one that no retry can help, else the first. */
+  get decisive(): (HandlerFailure & { permanent: boolean }) | undefined {
+    const permanent = this.failures.find(({ error }) => CleoError.is(error, 'E_PERMANENT'));
+    const failure = permanent ?? this.failures[0];
+    return failure && { ...failure, permanent: permanent !== undefined };
+  }
+
+  /** Whether nobody failed it and yet nobody handled it: the handlers were turned off meanwhile. */
+  get unhandled(): boolean {
+    if (this.dropped || this.failures.length > 0) return false;
+    return !this.#item.handled?.some(({ band }) => band !== 'pre');
   }
 
   invoke(entry: HookEntry): Promise<void> {
@@ -47,17 +55,16 @@ export class Attempt implements HookRun {
       this.cutShort = true;
       return NOTHING;
     }
-    const delivery = new HandlerDelivery(this.#item, this.#number, entry.plugin, this.#outbox);
+    const delivery = new HandlerDelivery(this.#item, this.#number, entry, this.#outbox);
     this.#current = delivery;
-    let outcome: unknown;
     try {
-      outcome = entry.handler(delivery as never);
+      const outcome = entry.handler(delivery as never);
+      // `Promise.resolve` answers a promise as it is, and contains a thenable whose `then` throws.
+      if (isThenable(outcome)) return this.#settle(entry, delivery, Promise.resolve(outcome));
+      this.#succeeded(entry, delivery);
     } catch (error) {
       this.#failed(entry, delivery, error);
-      return NOTHING;
     }
-    if (isThenable(outcome)) return this.#settle(entry, delivery, outcome);
-    this.#succeeded(entry, delivery);
     return NOTHING;
   }
 
@@ -69,7 +76,7 @@ export class Attempt implements HookRun {
   }
 
   /** Waits for a handler until it settles, its deadline passes, or the attempt is abandoned; a late outcome goes nowhere. */
-  #settle(entry: HookEntry, delivery: HandlerDelivery, outcome: PromiseLike<unknown>): Promise<void> {
+  #settle(entry: HookEntry, delivery: HandlerDelivery, outcome: Promise<unknown>): Promise<void> {
     return new Promise((resolve) => {
       let settled = false;
       const settle = (note: () => void): void => {
@@ -104,7 +111,7 @@ export class Attempt implements HookRun {
   }
 
   #failed(entry: HookEntry, delivery: HandlerDelivery, error: unknown): void {
-    delivery.end(error ?? new Error('failed'));
+    delivery.end(error);
     this.failures.push({ plugin: entry.plugin, error });
   }
 }

@@ -1,5 +1,6 @@
 import type { ConduitMessage } from '@cleocode/contracts';
 import { KernelError } from '../errors.ts';
+import type { HookEntry } from '../hooks.ts';
 import type { Delivery } from '../plugin.ts';
 import type { Item } from './lanes.ts';
 
@@ -20,18 +21,20 @@ export class HandlerDelivery implements Delivery {
   readonly attempt: number;
   readonly source: string;
   droppedBecause: string | undefined;
-  readonly #plugin: string;
+  readonly #entry: HookEntry;
   readonly #outbox: Outbox;
   readonly #key: string;
   #sent = 0;
-  #over: unknown;
+  #over = false;
+  /** Why it is over. */
+  #reason: unknown;
   #abort: AbortController | undefined;
 
-  constructor(item: Item, attempt: number, plugin: string, outbox: Outbox) {
+  constructor(item: Item, attempt: number, entry: HookEntry, outbox: Outbox) {
     this.message = item.message;
     this.attempt = attempt;
     this.source = item.source;
-    this.#plugin = plugin;
+    this.#entry = entry;
     this.#outbox = outbox;
     this.#key = item.key;
   }
@@ -39,7 +42,7 @@ export class HandlerDelivery implements Delivery {
   /** Made when first asked for: most handlers never look, and a controller for each message is not free. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
-    if (this.#over) this.#abort.abort(this.#over);
+    if (this.#over) this.#abort.abort(this.#reason);
     return this.#abort.signal;
   }
 
@@ -58,25 +61,28 @@ export class HandlerDelivery implements Delivery {
 
   /** Ends this view: aborts its signal with `reason`, and refuses what comes after. */
   end(reason: unknown): void {
-    this.#over = reason;
+    this.#over = true;
+    this.#reason = reason;
     this.#abort?.abort(reason);
   }
 
   async #push(to: string, content: string, options: { conversationId?: string; replyTo?: string }) {
+    const { plugin, nth } = this.#entry;
     if (this.#over)
       throw new KernelError(
         'E_DELIVERY_OVER',
-        `${this.#plugin}: this delivery is over, nothing more is sent for it`,
+        `${plugin}: this delivery is over, nothing more is sent for it`,
         {
-          plugin: this.#plugin,
+          plugin,
           phase: 'message',
           hint: 'Watch delivery.signal and stop when it aborts.',
-          cause: this.#over,
+          cause: this.#reason,
         },
       );
     this.#sent += 1;
-    // The same for the n-th message of every attempt, so that a retry does not say things twice.
-    const idempotencyKey = `${this.#key}:${this.#plugin}:${this.#sent}`;
+    // The same for the n-th message of a handler in every attempt, so that a retry does not say things twice.
+    const handler = nth === 1 ? plugin : `${plugin}/${nth}`;
+    const idempotencyKey = `${this.#key}:${handler}:${this.#sent}`;
     return this.#outbox(this.message, to, content, { ...options, idempotencyKey, signal: this.signal });
   }
 }

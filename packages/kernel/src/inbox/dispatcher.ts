@@ -32,20 +32,22 @@ export interface DispatcherParts {
  */
 export class Dispatcher {
   readonly counts = { done: 0, failed: 0, dead: 0, dropped: 0 };
+  /** Messages whose handlers are running. */
+  inFlight = 0;
   readonly #parts: DispatcherParts;
   readonly #journal: PatientJournal;
   /** Tells the observers what was sent. */
   readonly #outbox: Outbox;
   readonly #givenUp = new AbortController();
-  readonly #running = new Map<Item, Attempt>();
+  /** Items between `begin` and their last step, each with its attempt once the journal has it. */
+  readonly #working = new Map<Item, Attempt | undefined>();
   readonly #retries = new Set<NodeJS.Timeout>();
   /** Lanes with work and nobody at it. */
   #ready: Lane[] = [];
   /** Handlers at work or about to be. */
   #slots = 0;
-  /** Items between `begin` and their last step. */
-  #working = 0;
   #open = false;
+  #pumping = false;
   #wakeIdle: (() => void) | undefined;
 
   constructor(parts: DispatcherParts) {
@@ -58,13 +60,9 @@ export class Dispatcher {
     this.#journal = new PatientJournal(parts.journal, parts.problems, this.#givenUp.signal);
   }
 
-  /** Messages whose handlers are running. */
-  get running(): Item[] {
-    return [...this.#running.keys()];
-  }
-
-  get inFlight(): number {
-    return this.#running.size;
+  /** What is being worked on: journaled, or in the hands of handlers. */
+  get working(): Item[] {
+    return [...this.#working.keys()];
   }
 
   open(): void {
@@ -79,18 +77,20 @@ export class Dispatcher {
 
   /** Starts as much as the slots allow. */
   pump(): void {
-    if (!this.#open || this.#ready.length === 0) return;
+    // Called again from inside the loop when a message ends at once: the loop goes on with it, no deeper.
+    if (!this.#open || this.#pumping || this.#ready.length === 0) return;
     if (!this.#parts.hooks.handlesMessages) {
       this.#parts.problems.report('no_handler', 'no plugin handles messages: they wait at the backend');
       return;
     }
+    this.#pumping = true;
     while (this.#slots < this.#parts.options.concurrency && this.#ready.length > 0) {
       const lane = this.#ready.shift()!;
       lane.busy = true;
       this.#slots += 1;
-      this.#working += 1;
       void this.#work(lane.items[0]!);
     }
+    this.#pumping = false;
   }
 
   /** Starts nothing more; what is being handled goes on, retries are left to the next start. */
@@ -104,29 +104,30 @@ export class Dispatcher {
   /** Aborts the handlers that still run and stops waiting for the journal. */
   giveUp(reason: Error): void {
     this.#givenUp.abort(reason);
-    for (const attempt of this.#running.values()) attempt.abandon(reason);
+    for (const attempt of this.#working.values()) attempt?.abandon(reason);
   }
 
   /** Resolves with `true` when nothing is being worked on, with `false` after `ms`. */
   async idle(ms: number): Promise<boolean> {
-    if (this.#working > 0) {
+    if (this.#working.size > 0) {
       const idle = new Promise<void>((resolve) => {
         this.#wakeIdle = resolve;
       });
       // Running out of time is an answer here, not a failure.
       await withDeadline(idle, ms, () => undefined).catch(() => {});
     }
-    return this.#working === 0;
+    return this.#working.size === 0;
   }
 
   /** One attempt at one message. Never rejects. The slot is given back as soon as no handler runs any more. */
   async #work(item: Item): Promise<void> {
     const { hooks, messageTimeoutMs, options } = this.#parts;
+    this.#working.set(item, undefined);
     const answer = this.#journal.ask(begin, item.key);
     const begun = isThenable(answer) ? await answer : answer;
     if (begun === GAVE_UP || begun.state !== 'begun') {
       this.#freeSlot();
-      if (begun === GAVE_UP) return this.#rest();
+      if (begun === GAVE_UP) return this.#rest(item);
       if (this.#parts.observed()) this.#parts.emit({ type: 'known', message: item.message });
       return this.#finish(item);
     }
@@ -136,20 +137,25 @@ export class Dispatcher {
       this.#freeSlot();
       return this.#bury(item, ended, number - 1);
     }
+    if (!this.#open) {
+      // Closed while the journal wrote: a handler that has not begun does not hold up a stop.
+      this.#freeSlot();
+      return this.#release(item);
+    }
     if (this.#parts.observed())
       this.#parts.emit({ type: 'message', message: item.message, attempt: number, source: item.source });
     const started = performance.now();
     const attempt = new Attempt(item, number, this.#outbox, messageTimeoutMs);
-    this.#running.set(item, attempt);
-    if (this.#givenUp.signal.aborted) attempt.abandon(this.#givenUp.signal.reason);
+    this.#working.set(item, attempt);
+    this.inFlight += 1;
     await hooks.run('message', undefined, attempt);
-    this.#running.delete(item);
+    this.inFlight -= 1;
     this.#freeSlot();
-    if (attempt.cutShort) return this.#release(item);
+    if (attempt.cutShort || attempt.unhandled) return this.#release(item);
     if (attempt.failures.length > 0 && !attempt.dropped)
       return this.#failed(item, number, failures + 1, attempt);
     const stored = this.#journal.ask(done, item.key);
-    if ((isThenable(stored) ? await stored : stored) === GAVE_UP) return this.#rest();
+    if ((isThenable(stored) ? await stored : stored) === GAVE_UP) return this.#rest(item);
     this.#done(item, number, started, attempt.dropped);
   }
 
@@ -164,20 +170,32 @@ export class Dispatcher {
   }
 
   async #failed(item: Item, attempt: number, failures: number, outcome: Attempt): Promise<void> {
-    const { emit, options } = this.#parts;
-    const { plugin, error } = outcome.failures[0]!;
+    const { emit, logger, options } = this.#parts;
+    const { plugin, error, permanent } = outcome.decisive!;
     const { message } = item;
     const reason = `${plugin}: ${errorText(error)}`;
+    const report = (retryInMs?: number): void => {
+      const when = retryInMs === undefined ? {} : { retryInMs };
+      emit({ type: 'failed', message, attempt, plugin, error, ...when });
+      for (const failure of outcome.failures)
+        logger.warn('a message handler failed', {
+          plugin: failure.plugin,
+          messageId: message.id,
+          attempt,
+          error: errorText(failure.error),
+          ...when,
+        });
+    };
     this.counts.failed += 1;
-    if (outcome.permanent || failures >= options.maxAttempts) {
-      emit({ type: 'failed', message, attempt, plugin, error });
+    if (permanent || failures >= options.maxAttempts) {
+      report();
       return this.#bury(item, reason, attempt);
     }
     if ((await this.#journal.ask((journal, key) => journal.failed(key, reason), item.key)) === GAVE_UP)
-      return this.#rest();
+      return this.#rest(item);
     const retryInMs = Math.round(backoff(failures - 1, options.retryBaseMs, options.retryMaxMs));
-    emit({ type: 'failed', message, attempt, plugin, error, retryInMs });
-    this.#rest();
+    report(retryInMs);
+    this.#rest(item);
     if (!this.#open) return;
     // The lane stays busy meanwhile: what comes after this message waits for it.
     const timer = setTimeout(() => {
@@ -193,13 +211,22 @@ export class Dispatcher {
       (journal, key) => journal.dead(key, item.message, reason),
       item.key,
     );
-    if (buried === GAVE_UP) return this.#rest();
+    if (buried === GAVE_UP) return this.#rest(item);
+    const { message } = item;
     this.counts.dead += 1;
-    this.#parts.emit({ type: 'dead', message: item.message, attempts, error: reason });
+    this.#parts.emit({ type: 'dead', message, attempts, error: reason });
+    this.#parts.logger.error('a message became a dead letter', {
+      messageId: message.id,
+      attempts,
+      error: reason,
+    });
     this.#finish(item);
   }
 
-  /** A stop cut the attempt short: it does not count, and the message comes again from the backend. */
+  /**
+   * No handler failed it, and yet it is not handled: the attempt does not count. After a stop the message comes again from the
+   * backend; before one it waits for a handler.
+   */
   async #release(item: Item): Promise<void> {
     try {
       await this.#parts.journal.release(item.key);
@@ -210,19 +237,20 @@ export class Dispatcher {
         error: errorText(error),
       });
     }
-    this.#rest();
+    this.#rest(item);
+    this.#next(item.lane);
   }
 
   #finish(item: Item): void {
-    this.#rest();
+    this.#rest(item);
     this.#parts.finished(item);
     this.#next(item.lane);
   }
 
   /** Nobody works on the item any more, finished or not. */
-  #rest(): void {
-    this.#working -= 1;
-    if (this.#working === 0) this.#wakeIdle?.();
+  #rest(item: Item): void {
+    this.#working.delete(item);
+    if (this.#working.size === 0) this.#wakeIdle?.();
   }
 
   #next(lane: Lane): void {

@@ -156,9 +156,13 @@ export class KernelInbox implements Inbox {
     const { dispatcher, acker } = this.#open;
     dispatcher.close();
     const drained = await dispatcher.idle(ms);
-    const released = dispatcher.running.map((item) => ({ messageId: item.message.id }));
+    const late = dispatcher.working;
     dispatcher.giveUp(new Error('the kernel is stopping'));
     await dispatcher.idle(CLOSING_MS);
+    // What finished after all has left its lane.
+    const released = late
+      .filter(({ key }) => this.#lanes.get(key))
+      .map(({ message: { id } }) => ({ messageId: id }));
     await acker.flush(CLOSING_MS);
     return { drained, released };
   }

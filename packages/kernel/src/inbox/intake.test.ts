@@ -92,6 +92,20 @@ it('acks a message again that was done before, without handing it out', async ()
   expect(bench.kernel.inbox.stats().done).toBe(1);
 });
 
+it('gets through any number of known messages at once', async () => {
+  const handler = vi.fn();
+  const bench = await startBench({
+    handlers: [handler],
+    inbox: { capacity: 50_000, laneCapacity: 50_000, concurrency: 1 },
+  });
+  const sent = Array.from({ length: 20_000 }, (_, n) => message({ threadId: `${n % 3}` }));
+  bench.receive(sent);
+  await vi.waitUntil(() => bench.kernel.inbox.stats().done === 20_000);
+  bench.receive(sent);
+  await vi.waitUntil(() => bench.eventsOf('known').length === 20_000);
+  expect(handler).toHaveBeenCalledTimes(20_000);
+});
+
 it('acks a dead letter again without handing it out', async () => {
   const handler = vi.fn(() => Promise.reject(new Error('cannot')));
   const bench = await startBench({ handlers: [handler], inbox: { maxAttempts: 1 } });
