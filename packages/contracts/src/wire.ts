@@ -68,6 +68,7 @@ export const CONTENT_TYPES = [
   'mixed',
 ] as const;
 
+const lineSchema = z.string().regex(/^\P{Cc}*$/u, 'holds a control character');
 const statusSchema = z.enum(['online', 'offline', 'busy']);
 const slugsSchema = z.array(
   z.string().regex(/^[a-z0-9_-]{1,64}$/, 'a slug is 1 to 64 of a-z, 0-9, "_", "-"'),
@@ -118,14 +119,18 @@ export type AgentCard = z.infer<typeof agentCardSchema>;
 /** What registering an agent takes; everything but the id has a default. */
 export const newAgentSchema = z.object({
   agentId: agentIdSchema,
-  name: z.string().min(1).max(256).optional(),
-  description: z.string().max(4096).optional(),
+  name: lineSchema.min(1).max(256).optional(),
+  description: z
+    .string()
+    .max(4096)
+    .regex(/^[^\0]*$/, 'holds a NUL')
+    .optional(),
   class: z.enum(AGENT_CLASSES).default('custom'),
   privacyTier: z.enum(PRIVACY_TIERS).default('public'),
   endpoint: z.url().max(2048).optional(),
   capabilities: slugsSchema.max(64).default([]),
   skills: slugsSchema.max(64).default([]),
-  avatar: z.string().max(2048).optional(),
+  avatar: lineSchema.max(2048).optional(),
   paymentConfig: z.record(z.string(), z.unknown()).optional(),
 });
 export type NewAgent = z.input<typeof newAgentSchema>;
@@ -210,10 +215,17 @@ export const newMessageSchema = z.object({
   content: z.string(),
   contentType: z.enum(CONTENT_TYPES).default('text'),
   attachments: z.array(attachmentSchema).max(32).optional(),
-  replyTo: z.string().min(1).max(128).optional(),
+  replyTo: lineSchema.min(1).max(128).optional(),
   metadata: wireMetadataSchema.optional(),
 });
 export type NewMessage = z.input<typeof newMessageSchema>;
+
+/** What a heartbeat or a change of status carries. */
+export const presenceReportSchema = z.object({
+  status: statusSchema,
+  reason: z.string().max(1024).optional(),
+  instanceId: lineSchema.max(128).optional(),
+});
 
 /** The answer to "is it online?", computed when it is asked. */
 export const wirePresenceSchema = z.looseObject({

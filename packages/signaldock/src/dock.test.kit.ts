@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { type Dock, type DockOptions, openDock } from './dock.ts';
 
@@ -42,20 +43,11 @@ export function query(file: string, sql: string, ...parameters: (string | number
   }
 }
 
-/** What a rejected call rejected with. */
-export async function rejection(call: Promise<unknown>): Promise<unknown> {
-  try {
-    await call;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('expected a rejection');
-}
-
-/** Runs `<name>.test.worker.ts` in a process of its own; `finished` is the JSON it prints, or its failure. */
-export function spawnWorker<T = unknown>(name: string, ...given: string[]): { finished: Promise<T> } {
-  const script = join(import.meta.dirname, `${name}.test.worker.ts`);
-  const child = spawn(process.execPath, [script, ...given], { stdio: ['ignore', 'pipe', 'pipe'] });
+/** Runs a script in a process of its own; `finished` is the JSON it prints, or its failure. */
+export function spawnWorker<T>(script: URL, ...given: string[]): { finished: Promise<T> } {
+  const child = spawn(process.execPath, [fileURLToPath(script), ...given], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   onTestFinished(() => void child.kill('SIGKILL'));
   const finished = (async () => {
     const [stdout, stderr, [code]] = await Promise.all([
@@ -63,7 +55,7 @@ export function spawnWorker<T = unknown>(name: string, ...given: string[]): { fi
       text(child.stderr),
       once(child, 'close'),
     ]);
-    if (code !== 0) throw new Error(`${name} exited with ${code}: ${stderr}`);
+    if (code !== 0) throw new Error(`${script} exited with ${code}: ${stderr}`);
     return JSON.parse(stdout) as T;
   })();
   // A test that fails first must not be hidden by this failure.

@@ -5,6 +5,7 @@ import type { WireMessage } from '@cleocode/contracts';
 import { describe, expect, it, vi } from 'vitest';
 import { spawnWorker, testDock } from './dock.test.kit.ts';
 
+const PUSH = new URL('./push.test.worker.ts', import.meta.url);
 const AGENTS = ['alice', 'bob', 'carol'];
 
 /** Collects what a listener hears. */
@@ -126,7 +127,7 @@ describe('onMessages', () => {
     const dock = await testDock(AGENTS);
     const { heard, listener } = ear();
     dock.onMessages('bob', listener);
-    const worker = spawnWorker('push', dock.file, 'alice', 'bob', '300');
+    const worker = spawnWorker(PUSH, dock.file, 'alice', 'bob', '300');
     const own: Promise<unknown>[] = [];
     await vi.waitUntil(() => heard.length > 0, { timeout: 10_000 });
     for (let n = 0; n < 100; n++) {

@@ -4,7 +4,7 @@ import { requireParticipant } from './conversations.ts';
 import { constraint } from './errors.ts';
 import { COLUMNS, type MessageRow, wireMessage } from './messages.ts';
 import { takePage } from './page.ts';
-import { validAgentId, validLimit, validSeq } from './validate.ts';
+import { idsSchema, valid, validAgentId, validLimit, validSeq } from './validate.ts';
 
 const MAX_CONVERSATIONS = 200;
 
@@ -51,7 +51,7 @@ export function history({ db }: Context): History {
   return {
     async fetchConversations(agentId, conversationIds, query = {}) {
       validAgentId(agentId);
-      const ids = new Set(conversationIds);
+      const ids = new Set(valid(idsSchema, conversationIds, 'ids'));
       if (ids.size > MAX_CONVERSATIONS)
         throw constraint(`ids: ${ids.size} conversations are too many, at most ${MAX_CONVERSATIONS}`);
       const limit = validLimit(query.limit);

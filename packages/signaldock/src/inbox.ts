@@ -6,7 +6,7 @@ import { constraint } from './errors.ts';
 import { timeOf } from './ids.ts';
 import { COLUMNS, type MessageRow, wireMessage } from './messages.ts';
 import { readPage } from './page.ts';
-import { validAgentId, validLimit, validSeq } from './validate.ts';
+import { idsSchema, valid, validAgentId, validLimit, validSeq } from './validate.ts';
 
 /** How many acks share one transaction. */
 const ACK_STEP = 500;
@@ -92,6 +92,7 @@ export function inbox({ db, now }: Context): Inbox {
 
     async ack(agentId, messageIds) {
       validAgentId(agentId);
+      valid(idsSchema, messageIds, 'messageIds');
       const at = now();
       const ids: string[] = [];
       for (let from = 0; from < messageIds.length; from += ACK_STEP) {

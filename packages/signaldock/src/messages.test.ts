@@ -68,6 +68,13 @@ describe('send', () => {
     expect((await dock.peek('bob'))[0]!.content).toBe(content);
   });
 
+  it('replaces half a surrogate pair, in its answer too', async () => {
+    const dock = await testDock(AGENTS);
+    const sent = await dock.send('alice', 'bob', { content: 'a\ud800b' });
+    expect(sent.content).toBe('a\ufffdb');
+    expect(await dock.peek('bob')).toEqual([sent]);
+  });
+
   it('takes 1 MiB of UTF-8 and not a byte more', async () => {
     const dock = await testDock(AGENTS);
     const full = 'é'.repeat(MAX_CONTENT_BYTES / 2);

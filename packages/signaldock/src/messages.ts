@@ -50,7 +50,7 @@ export interface MessageRow {
   read_at: number | null;
   conversation: string;
   from_agent: string;
-  content: string;
+  content: string | Uint8Array;
   content_type: string;
   attachments: string | null;
   metadata: string | null;
@@ -151,7 +151,7 @@ export function wireMessage(row: MessageRow): WireMessage {
     conversationId: row.conversation,
     fromAgentId: row.from_agent,
     toAgentId: row.to_agent,
-    content: row.content,
+    content: typeof row.content === 'string' ? row.content : Buffer.from(row.content).toString(),
     contentType: row.content_type as WireMessage['contentType'],
     status: row.read_at !== null ? 'read' : row.delivered_at !== null ? 'delivered' : 'pending',
     createdAt: timeOf(row.created_at),
@@ -207,16 +207,18 @@ function insert(db: Database, post: Post, recipients: readonly string[]): Messag
 
 function draftOf(agentId: string, input: NewMessage, now: number): Draft {
   validAgentId(agentId);
-  const { content, contentType, attachments, replyTo, metadata: given } = valid(newMessageSchema, input);
+  const message = valid(newMessageSchema, input);
+  // Half a surrogate pair has no UTF-8: what is answered now should be what is read later.
+  const content = message.content.toWellFormed();
   checkContent(content);
-  const metadata = metadataOf(content, given);
+  const metadata = metadataOf(content, message.metadata);
   return {
     from_agent: agentId,
-    content,
-    content_type: contentType,
-    attachments: attachments?.length ? extras('attachments', attachments) : null,
+    content: content.includes('\0') ? Buffer.from(content) : content,
+    content_type: message.contentType,
+    attachments: message.attachments?.length ? extras('attachments', message.attachments) : null,
     metadata: metadata ? extras('metadata', metadata) : null,
-    reply_to: replyTo ?? null,
+    reply_to: message.replyTo ?? null,
     created_at: now,
   };
 }

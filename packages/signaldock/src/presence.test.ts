@@ -69,6 +69,19 @@ describe('setStatus', () => {
   });
 });
 
+describe('a report', () => {
+  it.each([
+    { status: 'away' },
+    { status: 'online', instanceId: 'x'.repeat(129) },
+    { status: 'online', instanceId: 7 },
+  ])('that says %o is refused', async (report) => {
+    const { dock } = await withBob();
+    await expect(dock.setStatus('bob', report as never)).rejects.toMatchObject({
+      code: expect.stringMatching(/^E_VALIDATION_/),
+    });
+  });
+});
+
 describe('listOnline', () => {
   it('lists who is online or busy, last seen first', async () => {
     const { clock, dock } = await withBob();

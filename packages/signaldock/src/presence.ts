@@ -1,9 +1,9 @@
-import type { AgentPresence, PresenceReport } from '@cleocode/contracts';
+import { type AgentPresence, type PresenceReport, presenceReportSchema } from '@cleocode/contracts';
 import type { Database } from '@cleocode/sqlite';
 import type { Context } from './context.ts';
 import { agentNotFound } from './errors.ts';
 import { timeOf } from './ids.ts';
-import { validAgentId } from './validate.ts';
+import { valid, validAgentId } from './validate.ts';
 
 /** Three heartbeats of 30 s: the agent is online. */
 export const FRESH_MS = 90_000;
@@ -33,8 +33,9 @@ interface PresenceRow {
 const SELECT = 'SELECT agent_id, status, last_seen FROM agents';
 
 export function presence({ db, now }: Context): Presence {
-  const write = async (agentId: string, given: PresenceReport) => {
+  const write = async (agentId: string, input: PresenceReport) => {
     validAgentId(agentId);
+    const given = valid(presenceReportSchema, input);
     const at = now();
     await db.write(() => report(db, agentId, given, at));
   };

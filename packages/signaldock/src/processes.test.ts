@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { query, spawnWorker, testDock } from './dock.test.kit.ts';
 
+const PUSH = new URL('./push.test.worker.ts', import.meta.url);
+
 interface Pushed {
   ids: string[];
   maxDelayMs: number;
@@ -19,7 +21,7 @@ describe('several processes on one file', () => {
     const senders = Array.from({ length: 8 }, (_, n) => `sender-${n}`);
     const dock = await testDock(['bob', ...senders], { file: fileInMemory() });
     const pushed = await Promise.all(
-      senders.map((sender) => spawnWorker<Pushed>('push', dock.file, sender, 'bob', '1000', '16').finished),
+      senders.map((sender) => spawnWorker<Pushed>(PUSH, dock.file, sender, 'bob', '1000', '16').finished),
     );
     const ids = pushed.flatMap((worker) => worker.ids);
     expect(new Set(ids).size).toBe(8_000);
@@ -37,7 +39,7 @@ describe('several processes on one file', () => {
   it('open one private conversation for two agents, however many begin it at once', async () => {
     const { file } = await testDock(['alice', 'bob']);
     const pushed = await Promise.all(
-      Array.from({ length: 4 }, () => spawnWorker<Pushed>('push', file, 'alice', 'bob', '1').finished),
+      Array.from({ length: 4 }, () => spawnWorker<Pushed>(PUSH, file, 'alice', 'bob', '1').finished),
     );
     expect(new Set(pushed.flatMap(({ ids }) => ids)).size).toBe(4);
     expect(query(file, 'SELECT count(*) AS n FROM conversations')).toEqual([{ n: 1 }]);

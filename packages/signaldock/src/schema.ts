@@ -71,7 +71,8 @@ export const MIGRATIONS = [
     seq INTEGER PRIMARY KEY,
     conversation TEXT NOT NULL,
     from_agent TEXT NOT NULL,
-    content TEXT NOT NULL,
+    -- Text, or its bytes where it holds a NUL: node:sqlite of Node 22 reads text up to the first one.
+    content ANY NOT NULL,
     content_type TEXT NOT NULL,
     attachments TEXT,
     metadata TEXT,

@@ -1,12 +1,16 @@
 import { agentIdSchema, WireError, type WireErrorCode } from '@cleocode/contracts';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { constraint } from './errors.ts';
 
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 200;
 const CODES: Partial<Record<z.core.$ZodIssue['code'], WireErrorCode>> = {
   too_big: 'E_VALIDATION_CONSTRAINT',
   too_small: 'E_VALIDATION_CONSTRAINT',
   invalid_format: 'E_VALIDATION_INVALID_FORMAT',
 };
+
+export const idsSchema = z.array(z.string());
 
 /** `value` as the schema has it, or a `WireError` that names the first wrong member. */
 export function valid<S extends z.ZodType>(schema: S, value: unknown, name = ''): z.output<S> {
@@ -24,7 +28,7 @@ export function validAgentId(value: unknown, name = 'agentId'): string {
   return valid(agentIdSchema, value, name);
 }
 
-/** A page size: {@link DEFAULT_LIMIT} when absent, cut to {@link MAX_LIMIT}. */
+/** A page size; too large a one is cut rather than refused, as clients of the record expect. */
 export function validLimit(value: number = DEFAULT_LIMIT): number {
   if (!Number.isInteger(value) || value < 1) throw constraint(`limit: ${value} is not a positive integer`);
   return Math.min(value, MAX_LIMIT);
@@ -45,6 +49,3 @@ export function validIdempotencyKey(value: string | undefined): string | undefin
   if (value === undefined || (value.length > 0 && value.length <= 255)) return value;
   throw constraint('idempotencyKey: not 1 to 255 characters');
 }
-
-export const DEFAULT_LIMIT = 50;
-export const MAX_LIMIT = 200;

@@ -14,6 +14,7 @@ export const sending: Behaviour[] = [
       'a\r\nb\n\tc',
       `"'\\{"a":1}`,
       '</script>%00',
+      'a\0b',
       '\u2028',
     ];
     for (const text of texts) await alice.push('bob', text);
