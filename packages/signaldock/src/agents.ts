@@ -78,7 +78,7 @@ const UPDATE = `
   WHERE agent_id = $agent_id`;
 const GIVE_UP_UNREAD = `
   UPDATE messages SET read_at = ? WHERE seq IN
-    (SELECT seq FROM messages WHERE to_agent = ? AND read_at IS NULL LIMIT ${STEP})`;
+    (SELECT seq FROM messages INDEXED BY messages_unread WHERE to_agent = ? AND read_at IS NULL LIMIT ${STEP})`;
 
 export function agents({ db, now }: Context): Agents {
   return {

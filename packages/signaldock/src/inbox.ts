@@ -46,22 +46,26 @@ export interface Inbox {
   unreadSummary(agentId: string): Promise<UnreadSummary[]>;
 }
 
-const FROM = `SELECT ${COLUMNS} FROM messages m JOIN posts p ON p.seq = m.post WHERE m.to_agent = $agent`;
+// By name: without statistics the planner may take the index of all messages, read ones included.
+const UNREAD_INDEX = 'INDEXED BY messages_unread';
+const from = (index: string) =>
+  `SELECT ${COLUMNS} FROM messages m ${index} JOIN posts p ON p.seq = m.post WHERE m.to_agent = $agent`;
 const PAGE = `
   AND m.seq > $afterSeq AND ($after IS NULL OR p.created_at > $after)
   AND ($mentioned IS NULL OR EXISTS
     (SELECT 1 FROM json_each(p.metadata, '$.mentions') WHERE value IN ($mentioned, 'all')))
   ORDER BY m.seq LIMIT $limit`;
-const UNREAD = `${FROM} AND m.read_at IS NULL ${PAGE}`;
-const PENDING = `${FROM} AND m.read_at IS NULL AND m.delivered_at IS NULL ${PAGE}`;
-const ANY = `${FROM} AND m.seq > (SELECT first_seq FROM agents WHERE agent_id = $agent) ${PAGE}`;
+const UNREAD = `${from(UNREAD_INDEX)} AND m.read_at IS NULL ${PAGE}`;
+const PENDING = `${from(UNREAD_INDEX)} AND m.read_at IS NULL AND m.delivered_at IS NULL ${PAGE}`;
+const ANY = `${from('')} AND m.seq > (SELECT first_seq FROM agents WHERE agent_id = $agent) ${PAGE}`;
 const DELIVERED = 'UPDATE messages SET delivered_at = ? WHERE seq = ?';
 const READ = `
   UPDATE messages SET read_at = ?1, delivered_at = coalesce(delivered_at, ?1)
   WHERE id = ?2 AND to_agent = ?3 AND read_at IS NULL`;
 const SUMMARY = `
   SELECT p.conversation, count(*) AS unread, max(p.created_at) AS last_at
-  FROM messages m JOIN posts p ON p.seq = m.post WHERE m.to_agent = ? AND m.read_at IS NULL
+  FROM messages m ${UNREAD_INDEX} JOIN posts p ON p.seq = m.post
+  WHERE m.to_agent = ? AND m.read_at IS NULL
   GROUP BY p.conversation ORDER BY last_at DESC, p.conversation`;
 
 export function inbox({ db, now }: Context): Inbox {
