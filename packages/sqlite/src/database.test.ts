@@ -238,6 +238,21 @@ describe('a full disk', () => {
     await db.close();
   });
 
+  it('met in the middle of a batch leaves no write half-believed', async () => {
+    file = join(small, 'state.db');
+    const db = await openDatabase(file, { migrations });
+    // Larger than SQLite's cache: the disk is met by the statement, before the commit.
+    const results = await Promise.allSettled(
+      ['small', 'x'.repeat(4_000_000)].map((text) => insert(db, text)),
+    );
+    expect(results[1]).toMatchObject({ status: 'rejected', reason: { code: 'E_STORAGE_FULL' } });
+    const [first] = results;
+    if (first!.status === 'rejected') expect(first).toMatchObject({ reason: { code: 'E_STORAGE_FULL' } });
+    expect(texts(db)).toEqual(first!.status === 'fulfilled' ? ['small'] : []);
+    await insert(db, 'after');
+    await db.close();
+  });
+
   it('cannot open a new file, says so, and can once there is space', async () => {
     file = join(small, 'state.db');
     const ballast = join(small, 'ballast');

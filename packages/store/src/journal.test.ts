@@ -251,6 +251,22 @@ describe('retention', () => {
     expect(await keys(few.file)).toHaveLength(1_500);
   });
 
+  it('gets past any number of dead letters, which stay', async () => {
+    const folders = temporaryFolders();
+    const before = await temporaryStore(folders);
+    const bob = before.journalFor('bob');
+    await Promise.all(
+      Array.from({ length: 1_200 }, (_, index) => bob.dead(`dead ${index}`, message, 'poison')),
+    );
+    await finish(before, 0, 100);
+    const store = await temporaryStore({ ...folders, retention: { minAgeMs: 0, minCount: 0 } });
+    const journal = store.journalFor('bob');
+    for (let index = 0; index < 800; index++) await journal.begin(`new ${index}`);
+    const left = await keys(store.file);
+    expect(left.filter((key) => key.startsWith('dead'))).toHaveLength(1_200);
+    expect(left.filter((key) => /^\d+$/.test(key))).toEqual([]);
+  });
+
   it('never forgets more than a small batch in one go', async () => {
     const folders = temporaryFolders();
     const before = await temporaryStore(folders);
