@@ -2,8 +2,11 @@ import { rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WireMessage } from '@cleocode/contracts';
+import { openDatabase } from '@cleocode/sqlite';
 import { describe, expect, it, vi } from 'vitest';
-import { spawnWorker, testDock } from './dock.test.kit.ts';
+import { spawnWorker, testDock, testFile } from './dock.test.kit.ts';
+import { Feed } from './feed.ts';
+import { MIGRATIONS } from './schema.ts';
 
 const PUSH = new URL('./push.test.worker.ts', import.meta.url);
 const AGENTS = ['alice', 'bob', 'carol'];
@@ -156,20 +159,67 @@ describe('onMessages', () => {
     });
   });
 
-  it('says so when it cannot read, tries again, and misses nothing', async () => {
+  it('hears all of a burst that another process commits at once', async () => {
     const dock = await testDock(AGENTS);
     const { heard, listener } = ear();
-    const errors: unknown[] = [];
-    dock.onMessages('bob', listener, (error) => errors.push(error));
-    const other = new DatabaseSync(dock.file);
-    other.exec('ALTER TABLE posts RENAME TO hidden');
-    other.exec(`
-      INSERT INTO hidden (seq, conversation, from_agent, content, content_type, copies, created_at)
-        VALUES (1, 'c', 'alice', 'while it could not read', 'text', 1, 1);
-      INSERT INTO messages (seq, id, post, to_agent) VALUES (1, 'm1', 1, 'bob')`);
-    await vi.waitFor(() => expect(errors[0]).toMatchObject({ message: 'no such table: posts' }));
-    other.exec('ALTER TABLE hidden RENAME TO posts');
-    other.close();
-    await vi.waitFor(() => expect(contents(heard)).toEqual(['while it could not read']));
+    dock.onMessages('bob', listener);
+    insert(dock.file, 1, 1_000);
+    await vi.waitFor(() => expect(heard).toHaveLength(1_000));
+    expect(heard.map(({ seq }) => seq)).toEqual(Array.from({ length: 1_000 }, (_, n) => n + 1));
+  });
+
+  it('starts at now also when the others have not yet heard what another process committed', async () => {
+    const dock = await testDock(AGENTS);
+    const first = ear();
+    const second = ear();
+    dock.onMessages('bob', first.listener);
+    insert(dock.file, 1, 1);
+    dock.onMessages('bob', second.listener);
+    await vi.waitFor(() => expect(first.heard).toHaveLength(1));
+    expect(second.heard).toEqual([]);
   });
 });
+
+describe('Feed', () => {
+  it('says why it cannot read, tries again by itself, and misses nothing', async () => {
+    const db = await openDatabase(testFile(), { migrations: MIGRATIONS });
+    const failure = new Error('cannot read');
+    let failing = false;
+    const feed = new Feed({
+      file: db.file,
+      write: (work) => db.write(work),
+      close: () => db.close(),
+      sql(text) {
+        if (failing && !text.startsWith('PRAGMA')) throw failure;
+        return db.sql(text);
+      },
+    });
+    const { heard, listener } = ear();
+    const errors: unknown[] = [];
+    feed.onMessages('bob', listener, (error) => errors.push(error));
+    failing = true;
+    insert(db.file, 1, 1);
+    await vi.waitFor(() => expect(errors).toEqual([failure]));
+    failing = false;
+    await vi.waitFor(() => expect(heard).toHaveLength(1), { timeout: 5_000 });
+    feed.stop();
+    await db.close();
+  });
+});
+
+/** Commits messages to bob as another process would, all at once. */
+function insert(file: string, first: number, count: number): void {
+  const db = new DatabaseSync(file, { timeout: 1_000 });
+  const post = db.prepare(
+    `INSERT INTO posts (seq, conversation, from_agent, content, content_type, copies, created_at)
+     VALUES (?, 'c', 'alice', 'x', 'text', 1, 1)`,
+  );
+  const message = db.prepare("INSERT INTO messages (seq, id, post, to_agent) VALUES (?, ?, ?, 'bob')");
+  db.exec('BEGIN IMMEDIATE');
+  for (let seq = first; seq < first + count; seq++) {
+    post.run(seq);
+    message.run(seq, `m${seq}`, seq);
+  }
+  db.exec('COMMIT');
+  db.close();
+}

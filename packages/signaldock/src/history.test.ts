@@ -38,6 +38,17 @@ describe('fetchConversations', () => {
     });
   });
 
+  it('says that nothing more is there when a page ends with the last message', async () => {
+    const { dock, one } = await withGroups();
+    for (const content of ['m1', 'm2']) await dock.sendToConversation('alice', one, { content });
+    expect(await dock.fetchConversations('bob', [one], { afterSeq: 0, limit: 2 })).toMatchObject({
+      more: false,
+    });
+    expect(await dock.fetchConversations('bob', [one], { afterSeq: 0, limit: 1 })).toMatchObject({
+      more: true,
+    });
+  });
+
   it('shows a group message once, as the own copy, or as the first one to its sender', async () => {
     const { dock, one } = await withGroups();
     const first = await dock.sendToConversation('alice', one, { content: 'x' });

@@ -166,6 +166,17 @@ describe('ack', () => {
     expect(await dock.getMessage('bob', ids[0]!)).toEqual(before);
   });
 
+  it('keeps the time of an earlier delivery', async () => {
+    const { clock, dock, ids } = await withMessages(1);
+    const [polled] = await dock.pollNew('bob');
+    clock.advance(10);
+    await dock.ack('bob', ids);
+    expect(await dock.getMessage('bob', ids[0]!)).toMatchObject({
+      deliveredAt: polled!.deliveredAt,
+      readAt: new Date(clock.time).toISOString(),
+    });
+  });
+
   it('ignores ids of others, of the sender, and of nobody', async () => {
     const { dock, ids } = await withMessages(1);
     for (const agent of ['alice', 'carol']) expect(await dock.ack(agent, ids)).toEqual({ acked: 0, ids: [] });

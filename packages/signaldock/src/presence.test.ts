@@ -55,6 +55,14 @@ describe('setStatus', () => {
     expect(await dock.presence('bob')).toMatchObject({ online: false, status: 'offline' });
   });
 
+  it('remembers the instance through a report that names none', async () => {
+    const { dock } = await withBob();
+    await dock.heartbeat('bob', { instanceId: 'new' });
+    await dock.heartbeat('bob');
+    await dock.setStatus('bob', { status: 'offline', instanceId: 'old' });
+    expect(await dock.presence('bob')).toMatchObject({ online: true });
+  });
+
   it('obeys an offline that names no instance', async () => {
     const { dock } = await withBob();
     await dock.heartbeat('bob', { instanceId: 'one' });
