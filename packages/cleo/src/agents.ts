@@ -16,7 +16,8 @@ export function checkAgentId(agentId: string): string {
 export async function agentOrLatest(state: State, agentId: string | undefined): Promise<AgentCredential> {
   const registry = state.hasStore ? (await state.store()).registry : undefined;
   if (agentId !== undefined) {
-    const found = await registry?.get(checkAgentId(agentId));
+    checkAgentId(agentId);
+    const found = await registry?.get(agentId);
     if (found) return found;
     throw await notRegistered(state, agentId);
   }

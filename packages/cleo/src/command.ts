@@ -33,8 +33,11 @@ export function addCommand(parent: Command, cli: Cli, spec: CommandSpec): void {
 }
 
 /** A word that has commands below it: `agent`. */
-export function addGroup(parent: Command, name: string, does: string): Command {
-  return blamed(parent.command(name)).description(does).usage('<command> [options]');
+export function addGroup(parent: Command, name: string, does: string, lines: string[]): Command {
+  return blamed(parent.command(name))
+    .description(does)
+    .usage('<command> [options]')
+    .addHelpText('after', examples(...lines));
 }
 
 export function examples(...lines: string[]): string {

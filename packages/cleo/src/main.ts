@@ -1,8 +1,9 @@
 import { CommanderError } from 'commander';
+import { cureFor } from './cure.ts';
 import { EXIT } from './exit-code.ts';
 import { type Failure, failureOf } from './failure.ts';
 import { Output } from './output.ts';
-import { buildProgram, cureFor } from './program.ts';
+import { buildProgram } from './program.ts';
 import { silenceSqliteWarning } from './silence-sqlite-warning.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -19,18 +20,20 @@ export async function run(argv: readonly string[]): Promise<number> {
   try {
     refuseUnknownFormat();
     const program = buildProgram(output);
-    await program.command.parseAsync([...argv], { from: 'user' });
+    await program.command.parseAsync(argv.length === 0 ? ['--help'] : [...argv], { from: 'user' });
     return program.exitCode;
   } catch (error) {
-    if (isHelp(error)) {
-      output.endHelp();
+    if (error instanceof CommanderError && error.exitCode === EXIT.done) {
+      // Commander ends so after it has shown the help or the version that was asked for.
+      output.endHelp(error.code === 'commander.version' ? 'version' : 'help');
       return EXIT.done;
     }
     const failure = error instanceof CommanderError ? usageFailure(error) : failureOf(error);
     output.failure(failure);
     return failure.exitCode;
   } finally {
-    await output.flushed();
+    // Nobody may be reading any more; there is nothing left to tell.
+    await output.flushed().catch(() => {});
   }
 }
 
@@ -49,11 +52,6 @@ function refuseUnknownFormat(): void {
   const format = process.env.CLEO_OUTPUT;
   if (format && format !== 'json' && format !== 'text')
     throw new UsageError(`CLEO_OUTPUT is "${format}"`, 'Set it to json or text, or leave it out.');
-}
-
-/** Commander ends with an error after it has shown the help or the version that was asked for. */
-function isHelp(error: unknown): boolean {
-  return error instanceof CommanderError && error.exitCode === 0;
 }
 
 function usageFailure(error: CommanderError): Failure {

@@ -23,7 +23,8 @@ export class Output {
     this.json = json;
     this.#verbose = verbose;
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      // A pipe whose reader has ended, or a terminal that was closed.
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
       this.onReaderGone();
     });
   }
@@ -61,8 +62,8 @@ export class Output {
     else process.stdout.write(text);
   }
 
-  endHelp(): void {
-    if (this.json) this.line({ ok: true, help: this.#help.trimEnd() });
+  endHelp(what: 'help' | 'version'): void {
+    if (this.json) this.line({ ok: true, [what]: this.#help.trimEnd() });
   }
 
   /** Something to know beside the result, on stderr. */
@@ -88,14 +89,16 @@ export class Output {
     return styleText(style, text, { stream: process.stderr });
   }
 
-  /** Resolves when everything written so far has left this process. */
+  /** Resolves when the system has taken everything written so far; rejects when nobody reads stdout any more. */
   async flushed(): Promise<void> {
-    await Promise.all(
-      [process.stdout, process.stderr].map(
-        (stream) => new Promise<void>((resolve) => stream.write('', () => resolve())),
-      ),
-    );
+    await Promise.all([taken(process.stdout), taken(process.stderr)]);
   }
+}
+
+function taken(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write('', (error) => (error ? reject(error) : resolve()));
+  });
 }
 
 function indent(text: string, first: string, rest: string): string {

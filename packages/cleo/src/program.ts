@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { Command, type CommanderError, Option, type OutputConfiguration } from 'commander';
+import { Command, Option, type OutputConfiguration } from 'commander';
 import { agentCommands } from './agent-commands.ts';
 import { type Cli, type GlobalOptions, LOG_LEVELS } from './cli.ts';
-import { addCommand, addGroup, blamed, commandOf, examples, pathOf } from './command.ts';
+import { addCommand, addGroup, blamed, examples } from './command.ts';
+import { conversationCommands } from './conversation-commands.ts';
 import type { Output } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -42,23 +43,17 @@ export function buildProgram(output: Output): Program {
     options: [new Option('--id <id>', "the agent's id (default: the name of the folder)")],
     load: () => import('./commands/init.ts'),
   });
-  agentCommands(addGroup(program, 'agent', 'register, run and talk to agents'), cli);
-  const conversation = addGroup(program, 'conversation', 'group conversations');
-  addCommand(conversation, cli, {
-    name: 'create',
-    does: 'open a conversation of an agent with others',
-    examples: ['cleo conversation create --with ada,bob', 'cleo conversation create my-agent --with ada,bob'],
-    arguments: { '[id]': 'the agent that opens it (default: you)' },
-    options: [new Option('--with <ids>', 'who else takes part, separated by commas').makeOptionMandatory()],
-    load: () => import('./commands/conversation-create.ts'),
-  });
-  addCommand(conversation, cli, {
-    name: 'list',
-    does: 'the conversations an agent takes part in',
-    examples: ['cleo conversation list', 'cleo conversation list my-agent'],
-    arguments: { '[id]': 'the agent (default: you)' },
-    load: () => import('./commands/conversation-list.ts'),
-  });
+  agentCommands(
+    addGroup(program, 'agent', 'register, run and talk to agents', [
+      'cleo agent register my-agent',
+      'cleo agent start my-agent',
+    ]),
+    cli,
+  );
+  conversationCommands(
+    addGroup(program, 'conversation', 'group conversations', ['cleo conversation create --with ada,bob']),
+    cli,
+  );
   addCommand(program, cli, {
     name: 'config',
     does: 'the configuration as resolved: each value and where it came from',
@@ -78,41 +73,6 @@ export function buildProgram(output: Output): Program {
       return cli.exitCode;
     },
   };
-}
-
-/** What commander found wrong with the command line, and what to do about it. */
-export function cureFor(error: CommanderError): { message: string; hint: string } {
-  const command = commandOf(error);
-  const path = command ? pathOf(command) : 'cleo';
-  if (error.code === 'commander.help')
-    return { message: `${path}: a command is missing`, hint: `See: ${path} --help` };
-  const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
-  const near = suggestion?.replace(/^\((.*)\)$/, '$1') ?? inAnotherGroup(message, command);
-  return { message, hint: near ?? quotesMissing(error, path) ?? `See: ${path} --help` };
-}
-
-/** `cleo start`, where `cleo agent start` is meant. */
-function inAnotherGroup(message: string, command: Command | undefined): string | undefined {
-  const word = /^unknown command '(.+)'$/.exec(message)?.[1];
-  const found = word && command ? find(rootOf(command), word) : undefined;
-  return found && `Did you mean ${pathOf(found)}?`;
-}
-
-function quotesMissing({ code }: CommanderError, path: string): string | undefined {
-  if (code !== 'commander.excessArguments' || path !== 'cleo agent send') return undefined;
-  return 'Put the text in quotes: cleo agent send --to my-agent "hello there"';
-}
-
-function find(within: Command, name: string): Command | undefined {
-  for (const command of within.commands) {
-    const found = command.name() === name ? command : find(command, name);
-    if (found) return found;
-  }
-  return undefined;
-}
-
-function rootOf(command: Command): Command {
-  return command.parent ? rootOf(command.parent) : command;
 }
 
 /** Help goes to stdout as it is, or whole in one line of JSON. */

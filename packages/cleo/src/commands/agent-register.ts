@@ -1,7 +1,8 @@
 import { CleoError } from '@cleocode/contracts';
-import { checkAgentId, registerLocally } from '../agents.ts';
+import { checkAgentId, isLocal, registerLocally } from '../agents.ts';
 import type { Cli } from '../cli.ts';
 import { backendName, credentialView } from '../credential-view.ts';
+import { selfCommand } from '../self-command.ts';
 import { type State, withState } from '../state.ts';
 import { readLine } from '../stdin.ts';
 import { UsageError } from '../usage-error.ts';
@@ -46,7 +47,11 @@ export async function run(
     const { apiBaseUrl, apiKey: masked } = credentialView(credential);
     output.result(
       { ok: true, agentId, apiBaseUrl, apiKey: masked, stateDir: state.dir },
-      `${agentId} is registered (${backendName(credential)}, state in ${state.dir}).\n  Run it: cleo agent start ${agentId}`,
+      [
+        `${agentId} is registered (${backendName(credential)}, state in ${state.dir}).`,
+        // No transport serves another backend yet.
+        ...(isLocal(credential) ? [`  Run it: ${selfCommand()} agent start ${agentId}`] : []),
+      ].join('\n'),
     );
   });
 }

@@ -1,4 +1,5 @@
 import { loadConfig } from '@cleocode/kernel';
+import { checkAgentId } from '../agents.ts';
 import type { Cli } from '../cli.ts';
 import { stderrLogger } from '../logger.ts';
 import { selfCommand } from '../self-command.ts';
@@ -18,6 +19,7 @@ export interface StartOptions extends HandlerFlags {
 export async function run(cli: Cli, ids: string[], options: StartOptions): Promise<void> {
   const { output, globals } = cli;
   refuseContradictions(ids, options);
+  for (const id of ids) checkAgentId(id);
   // Needed in a moment, whatever the configuration says: the disk is read while it is evaluated.
   const runtime = import('@cleocode/runtime');
   const loaded = await loadConfig({ file: globals.config });

@@ -13,7 +13,7 @@ const IGNORE = '.cleo/';
 
 /** Prepares the working directory for an agent: configuration, .gitignore, registration. What is there already stays. */
 export async function run({ output }: Cli, options: { id?: string }): Promise<void> {
-  const agentId = options.id === undefined ? idFromFolder() : checkAgentId(options.id);
+  const agentId = options.id === undefined ? await chosenId() : checkAgentId(options.id);
   const kernelInstalled = isInstalled('@cleocode/kernel');
   const wrote = writeConfig(agentId, kernelInstalled);
   const ignored = addToGitignore();
@@ -43,7 +43,7 @@ export async function run({ output }: Cli, options: { id?: string }): Promise<vo
               'It works as it is. To write plugins in it, and for its types in an editor: npm install @cleocode/kernel',
               '',
             ]),
-        `Start it:      ${self} agent start`,
+        `Start it:         ${self} agent start`,
         `Then talk to it: ${self} agent send --to ${agentId} "hello"`,
       ].join('\n'),
     );
@@ -88,6 +88,14 @@ function isInstalled(name: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** A configuration that is there already has chosen. */
+async function chosenId(): Promise<string> {
+  if (!existsSync(CONFIG)) return idFromFolder();
+  const { loadConfig } = await import('@cleocode/kernel');
+  const { config } = await loadConfig({ file: CONFIG });
+  return config.agent?.id ?? idFromFolder();
 }
 
 function idFromFolder(): string {

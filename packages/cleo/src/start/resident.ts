@@ -1,6 +1,7 @@
 import { CleoError } from '@cleocode/contracts';
 import { createKernel, type Kernel, type KernelConfig, type Logger, type StopReport } from '@cleocode/kernel';
 import type { Output } from '../output.ts';
+import type { AgentEvent } from './events.ts';
 import { type Report, reporter } from './reporter.ts';
 import { showPlugin } from './show-plugin.ts';
 
@@ -20,8 +21,10 @@ export class Resident {
   readonly agentId: string;
   readonly #kernel: Kernel;
   readonly #report: Report;
+  /** What happens before it is ready is told after that. */
+  #early: AgentEvent[] | undefined = [];
   #transport = '';
-  #stopped: Promise<StopReport> | undefined;
+  #stopping: Promise<StopReport> | undefined;
 
   constructor({ agentId, config, logger, output, show, named }: ResidentOptions) {
     let showing = false;
@@ -29,7 +32,10 @@ export class Resident {
     this.#report = reporter(output, { named, whole: () => showing });
     const own = showPlugin({
       output,
-      report: this.#report,
+      report: (event) => {
+        if (this.#early) this.#early.push(event);
+        else this.#report(event);
+      },
       always: show,
       handled: () => this.#kernel.describe().handlesMessages,
       onStart: (facts) => {
@@ -42,32 +48,38 @@ export class Resident {
 
   /** Resolves when it is ready. A failure has been rolled back when it rejects. */
   async start(): Promise<void> {
+    const { agentId } = this;
     try {
       await this.#kernel.start();
     } catch (error) {
       throw unwrapped(error);
     }
     const plugins = this.#kernel.describe().plugins.map(({ name }) => name);
-    this.#report({
-      event: 'ready',
-      agentId: this.agentId,
-      transport: this.#transport,
-      pid: process.pid,
-      plugins,
-    });
+    this.#report({ event: 'ready', agentId, transport: this.#transport, pid: process.pid, plugins });
+    this.#tellEarly();
   }
 
   /** Drains and ends it; the same report for every caller. Never rejects. */
   stop(reason: string): Promise<StopReport> {
-    this.#stopped ??= this.#stop(reason);
-    return this.#stopped;
+    this.#stopping ??= this.#stop(reason);
+    return this.#stopping;
   }
 
   async #stop(reason: string): Promise<StopReport> {
+    const { agentId } = this;
+    // It could not be started, and was told as a failure: there is nothing to stop.
+    const failed = this.#kernel.state === 'failed';
     const report = await this.#kernel.stop(reason);
     const { drained, released, forced, ok } = report;
-    this.#report({ event: 'stopped', agentId: this.agentId, reason, drained, released, forced, ok });
+    this.#tellEarly();
+    if (!failed) this.#report({ event: 'stopped', agentId, reason, drained, released, forced, ok });
     return report;
+  }
+
+  #tellEarly(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const event of early) this.#report(event);
   }
 }
 

@@ -1,0 +1,262 @@
+import { describe, expect, it } from 'vitest';
+import { configWith, Sandbox } from '../cleo.test.kit.ts';
+
+describe('cleo agent start', () => {
+  it('tells its life in events and nothing else on stdout, and ends with 0 on SIGTERM', async () => {
+    const box = new Sandbox();
+    box.installKernel();
+    box.write(
+      'cleo.config.ts',
+      configWith('ctx.on("message", (d) => d.reply("you said " + d.message.content));'),
+    );
+    const agent = await box.start([]);
+    const id = await box.sendAs('ada', 'bob', 'hello');
+    await agent.event('done', { id });
+    expect(await agent.stop()).toBe(0);
+
+    const message = agent.events.find(({ event }) => event === 'message')!;
+    expect(agent.events.map(({ event }) => event)).toEqual(['ready', 'message', 'sent', 'done', 'stopped']);
+    expect(agent.events[0]).toMatchObject({ agentId: 'bob', transport: 'local', pid: agent.pid });
+    expect(agent.events[0]!.plugins).toEqual([
+      '@cleocode/store',
+      '@cleocode/transport-local',
+      '@cleocode/plugin-poller',
+      'test-plugin',
+      '@cleocode/cleo',
+    ]);
+    expect(message).toMatchObject({ id, from: 'ada', content: 'hello', attempt: 1 });
+    expect(message).toEqual(
+      expect.objectContaining({ threadId: expect.any(String), timestamp: expect.any(String) }),
+    );
+    expect(agent.events[2]).toMatchObject({ id, to: 'ada', content: 'you said hello' });
+    expect(agent.events[3]).toMatchObject({ id, durationMs: expect.any(Number) });
+    expect(agent.events[4]).toMatchObject({ reason: 'SIGTERM', drained: true, forced: [], ok: true });
+    const dock = await box.dock();
+    const [answer] = await dock.peek('ada');
+    expect(answer).toMatchObject({ content: 'you said hello', replyTo: id });
+    expect(await dock.peek('bob')).toEqual([]);
+  });
+
+  it('registers the agent of its configuration when it is new here, and says so', async () => {
+    const box = new Sandbox();
+    box.write('cleo.config.json', '{ "agent": "bob" }');
+    const agent = await box.start([]);
+    expect(agent.stderr).toContain('bob is new here');
+    expect(await agent.stop('SIGINT')).toBe(0);
+    expect((await box.json(['agent', 'get', 'bob'])).lines[0]).toMatchObject({
+      ok: true,
+      agent: { apiBaseUrl: 'local:' },
+    });
+  });
+
+  it('shows messages as short lines to a person, without what their sender puts in to fool a terminal', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    const agent = box.spawn(['agent', 'start', 'bob']);
+    await agent.until('the ready line', () => agent.stdout.includes('Ctrl-C stops it') || undefined);
+    await box.sendAs('ada', 'bob', 'one\u001b[2J\u001b]0;title\u0007two\n● bob is ready');
+    await agent.until('the message', () => agent.stdout.includes('← ada') || undefined);
+    expect(await agent.stop()).toBe(0);
+    expect(agent.stdout).toContain('● bob is ready (local, process ');
+    expect(agent.stdout).toContain('cleo agent send --to bob "hello"');
+    expect(agent.stdout).toContain('← ada: onetwo\n  ● bob is ready\n');
+    expect(agent.stdout).toContain('■ bob stopped (everything in hand was finished)\n');
+    expect(agent.stdout).not.toContain('\u001b');
+    expect(await (await box.dock()).peek('bob')).toEqual([]);
+  });
+
+  it('refuses a second start of the same agent with 5 and the pid of the first', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    const first = await box.start(['bob']);
+    const second = await box.json(['agent', 'start', 'bob']);
+    expect(second.code).toBe(5);
+    expect(second.lines).toEqual([
+      {
+        ok: false,
+        error: {
+          code: 'E_ALREADY_RUNNING',
+          message: expect.stringContaining(`already running as process ${first.pid}`),
+          hint: expect.any(String),
+        },
+      },
+    ]);
+    expect(await first.stop()).toBe(0);
+  });
+
+  it('starts again at once after kill -9, and handles what was in hand', async () => {
+    const box = new Sandbox();
+    box.installKernel();
+    box.write('hang.ts', configWith('ctx.on("message", () => new Promise(() => {}));'));
+    const first = await box.start(['--config', 'hang.ts']);
+    const id = await box.sendAs('ada', 'bob', 'hello');
+    await first.event('message', { id });
+    await first.kill();
+    const second = await box.start(['bob']);
+    await second.event('done', { id });
+    expect(await second.event('message', { id })).toMatchObject({ attempt: 2 });
+    expect(await second.stop()).toBe(0);
+  });
+
+  it('retries what failed, keeps what failed for good, and replays it while it runs', async () => {
+    const box = new Sandbox();
+    box.installKernel();
+    const setup = 'let tries = 0; ctx.on("message", () => { if (tries++ < 2) throw new Error("no luck"); });';
+    box.write('cleo.config.ts', configWith(setup, 'inbox: { maxAttempts: 2, retryBaseMs: 10 },'));
+    const agent = await box.start([]);
+    const id = await box.sendAs('ada', 'bob', 'hello');
+    expect(await agent.event('failed', { id, attempt: 1 })).toMatchObject({
+      error: 'test-plugin: no luck',
+      retryInMs: expect.any(Number),
+    });
+    expect(await agent.event('dead', { id })).toMatchObject({ attempts: 2, error: 'test-plugin: no luck' });
+
+    const listed = await box.json(['agent', 'dead-letters']);
+    expect(listed.lines).toMatchObject([
+      { message: { id, content: 'hello' }, attempts: 2 },
+      { ok: true, count: 1 },
+    ]);
+    const shown = await box.cleo(['agent', 'dead-letters', 'bob', 'show', id]);
+    expect(shown.stdout).toMatch(/reason +test-plugin: no luck[\s\S]*\nhello\n$/);
+    expect((await box.json(['agent', 'dead-letters', 'replay', id])).lines).toEqual([
+      { ok: true, agentId: 'bob', count: 1 },
+    ]);
+    await agent.event('done', { id });
+    expect((await box.json(['agent', 'dead-letters', 'bob', 'list'])).lines).toEqual([
+      { ok: true, count: 0 },
+    ]);
+    expect(await agent.stop()).toBe(0);
+  });
+
+  it('gives a message to every --exec command and sends back what the commands print with --reply', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    const agent = await box.start(['bob', '--exec', 'cat >> seen; echo "$CLEO_FROM"', '--reply']);
+    const sent = await box.json(['agent', 'send', 'hello', '--to', 'bob', '--wait', '10']);
+    expect(sent.code).toBe(0);
+    expect(sent.lines).toMatchObject([
+      { ok: true, messageId: expect.any(String), conversationId: expect.any(String) },
+      { event: 'reply', from: 'bob', content: expect.any(String) },
+    ]);
+    expect(await agent.event('sent')).toMatchObject({ content: sent.lines[1]!.content });
+    expect(await agent.stop()).toBe(0);
+  });
+
+  it('drains on the first Ctrl-C and ends at once with 130 on the second', async () => {
+    const box = new Sandbox();
+    box.installKernel();
+    box.write('cleo.config.ts', configWith('ctx.on("message", () => new Promise(() => {}));'));
+    const agent = await box.start([]);
+    await agent.event('message', { id: await box.sendAs('ada', 'bob', 'hello') });
+    agent.signal('SIGINT');
+    await agent.until('the note', () => agent.stderr.includes('Ctrl-C again') || undefined);
+    const asked = performance.now();
+    expect(await agent.stop('SIGINT')).toBe(130);
+    expect(performance.now() - asked).toBeLessThan(1_000);
+    expect(agent.events.at(-1)).toMatchObject({ event: 'message' });
+  });
+
+  it('names a plugin that does not end, and exits 1', async () => {
+    const box = new Sandbox();
+    box.installKernel();
+    box.write(
+      'cleo.config.ts',
+      configWith('ctx.on("stop", () => new Promise(() => {}));', 'timeouts: { stopMs: 200 },'),
+    );
+    const agent = await box.start([]);
+    expect(await agent.stop()).toBe(1);
+    expect(agent.events.at(-1)).toMatchObject({
+      event: 'stopped',
+      ok: false,
+      forced: [{ plugin: 'test-plugin', phase: 'stop', error: expect.stringContaining('200 ms') }],
+    });
+  });
+
+  it('stops in order and exits 1 after an error that nobody caught', async () => {
+    const box = new Sandbox();
+    box.installKernel();
+    box.write(
+      'cleo.config.ts',
+      configWith('ctx.on("message", () => { setTimeout(() => { throw new Error("lost"); }); });'),
+    );
+    const agent = await box.start([]);
+    await box.sendAs('ada', 'bob', 'hello');
+    expect((await agent.exit).code).toBe(1);
+    expect(agent.stdout).toContain('{"ok":false,"error":{"code":"E_UNEXPECTED","message":"lost"');
+    expect(agent.events.at(-1)).toMatchObject({ event: 'stopped', reason: 'crashed' });
+  });
+
+  it('stops when the reader of its output ends, and acknowledges nothing that was not shown', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    const agent = await box.start(['bob']);
+    agent.closeStdout();
+    await box.sendAs('ada', 'bob', 'hello');
+    expect((await agent.exit).code).toBe(1);
+    expect(agent.stderr).toContain('stdout was closed');
+    expect((await box.json(['agent', 'poll', 'bob'])).lines).toMatchObject([
+      { content: 'hello' },
+      { count: 1 },
+    ]);
+  });
+
+  it('runs several agents, each telling its own events', async () => {
+    const box = new Sandbox();
+    await box.register('ada', 'bob');
+    const both = await box.start(['ada', 'bob']);
+    await Promise.all([both.event('ready', { agentId: 'ada' }), both.event('ready', { agentId: 'bob' })]);
+    await both.event('done', { agentId: 'bob', id: await box.sendAs('you', 'bob', 'hello') });
+    expect(await both.stop()).toBe(0);
+    const stopped = both.events.filter(({ event }) => event === 'stopped').map(({ agentId }) => agentId);
+    expect(stopped.toSorted()).toEqual(['ada', 'bob']);
+  });
+
+  it('goes on with the others when one of several cannot be started, and exits 1 in the end', async () => {
+    const box = new Sandbox();
+    await box.register('ada', 'bob');
+    const ada = await box.start(['ada']);
+    const all = box.spawn(['agent', 'start', '--all', '--json']);
+    await all.event('ready', { agentId: 'bob' });
+    await all.until('the failure', () => all.stdout.includes('E_ALREADY_RUNNING') || undefined);
+    expect(await all.stop()).toBe(1);
+    expect(await ada.stop()).toBe(0);
+  });
+
+  it.for([
+    ['nobody is registered', ['agent', 'start'], 4, 'E_NOT_FOUND_AGENT'],
+    ['the agent is not registered', ['agent', 'start', 'bob'], 4, 'E_NOT_FOUND_AGENT'],
+    ['the id is none', ['agent', 'start', '../bob'], 2, 'E_AGENT_ID_INVALID'],
+    ['the configuration is not there', ['agent', 'start', '--config', 'no.ts'], 2, 'E_CONFIG_NOT_FOUND'],
+    ['--reply has nothing to send', ['agent', 'start', '--reply'], 2, 'E_USAGE'],
+    ['--all and ids are given', ['agent', 'start', 'bob', '--all'], 2, 'E_USAGE'],
+    ['the interval is no number', ['agent', 'start', '--poll-interval', 'soon'], 2, 'E_USAGE'],
+  ] as const)('refuses when %s', async ([, args, code, error]) => {
+    const box = new Sandbox();
+    const answer = await box.json([...args]);
+    expect(answer.lines).toMatchObject([{ ok: false, error: { code: error, hint: expect.any(String) } }]);
+    expect(answer.code).toBe(code);
+  });
+
+  it('refuses a configuration that cannot be used with 2, and says where it is wrong', async () => {
+    const box = new Sandbox();
+    box.write('cleo.config.json', '{ "agent": "bob", "plugin": [] }');
+    const { code, stderr } = await box.cleo(['agent', 'start']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^error E_CONFIG_INVALID: cleo\.config\.json: plugin: unknown key, did you mean "plugins"\?\n {2}→ .+\n$/,
+    );
+  });
+
+  it('can be stopped while it starts', async () => {
+    const box = new Sandbox();
+    box.installKernel();
+    box.write(
+      'cleo.config.ts',
+      configWith('ctx.on("init", () => new Promise((r) => { console.error("init"); setTimeout(r, 500); }));'),
+    );
+    const agent = box.spawn(['agent', 'start', '--json']);
+    await agent.until('init', () => agent.stderr.includes('init') || undefined);
+    expect(await agent.stop()).toBe(0);
+    expect(agent.events).toMatchObject([{ event: 'stopped', reason: 'SIGTERM', ok: true }]);
+  });
+});

@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { configWith, Sandbox } from '../cleo.test.kit.ts';
+
+describe('cleo config', () => {
+  it('shows each value and where it came from', async () => {
+    const box = new Sandbox();
+    box.write('cleo.config.json', '{ "agent": "bob", "inbox": { "concurrency": 4 } }');
+    const { lines } = await box.json(['config'], { env: { CLEO_DIR: join(box.root, 'elsewhere') } });
+    const [{ values, ...rest }] = lines as [{ values: unknown[] }];
+    expect(rest).toEqual({ ok: true, file: join(box.cwd, 'cleo.config.json') });
+    expect(values).toEqual(
+      expect.arrayContaining([
+        { path: 'agent.id', value: 'bob', origin: 'file' },
+        { path: 'inbox.concurrency', value: 4, origin: 'file' },
+        { path: 'inbox.capacity', value: 1024, origin: 'default' },
+        { path: 'stateDir', value: join(box.root, 'elsewhere'), origin: 'env' },
+      ]),
+    );
+  });
+
+  it('is a table for a person, and says when there is no file', async () => {
+    const { code, stdout } = await new Sandbox().cleo(['config']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^No configuration file here: these are the defaults\.\n/);
+    expect(stdout).toMatch(/^logLevel +info +\(default\)$/m);
+  });
+
+  it('hides a key that stands in the file', async () => {
+    const box = new Sandbox();
+    const apiKey = `sk_live_${'0123456789abcdef'.repeat(4)}`;
+    box.write('cleo.config.json', JSON.stringify({ agent: { id: 'bob', apiKey } }));
+    const { stdout } = await box.cleo(['config']);
+    expect(stdout).toMatch(/^agent\.apiKey +sk_live_012… +\(file\)$/m);
+  });
+});
+
+describe('cleo plugins', () => {
+  it('shows the resolved order with services and hooks, and starts nothing', async () => {
+    const box = new Sandbox();
+    box.installKernel();
+    box.write(
+      'cleo.config.ts',
+      configWith('ctx.on("message", () => {}); ctx.on("init", () => { throw new Error(); });'),
+    );
+    const { code, lines } = await box.json(['plugins']);
+    const [{ plugins, services }] = lines as [{ plugins: Record<string, unknown>[]; services: object[] }];
+    expect(plugins.map(({ name }) => name)).toEqual([
+      '@cleocode/store',
+      '@cleocode/transport-local',
+      '@cleocode/plugin-poller',
+      'test-plugin',
+    ]);
+    expect(plugins[1]).toMatchObject({
+      requires: ['agent'],
+      provides: ['transport'],
+      ms: { setup: expect.any(Number) },
+    });
+    expect(plugins[3]).toMatchObject({ hooks: { message: 1, init: 1 } });
+    expect(services).toContainEqual({ id: 'transport', provider: '@cleocode/transport-local' });
+    expect(code).toBe(0);
+    expect(existsSync(box.stateDir)).toBe(false);
+  });
+
+  it('is a numbered list for a person', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    const { stdout } = await box.cleo(['plugins', 'bob']);
+    expect(stdout).toMatch(/^1\. @cleocode\/store [\d.]+\n {3}provides: registry, journal, agent\n/);
+  });
+
+  it('names the plugin whose options are wrong, with 2', async () => {
+    const box = new Sandbox();
+    box.installKernel();
+    const config = configWith('', '').replace('plugins: [test()]', 'plugins: [test({ colour: "red" })]');
+    box.write('cleo.config.ts', config);
+    const { code, lines } = await box.json(['plugins']);
+    expect(lines).toMatchObject([
+      { ok: false, error: { code: 'E_PLUGIN_OPTIONS', message: expect.stringContaining('test-plugin') } },
+    ]);
+    expect(code).toBe(2);
+  });
+});
