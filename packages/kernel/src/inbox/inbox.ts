@@ -72,6 +72,7 @@ export class KernelInbox implements Inbox {
         parts.logger.error('the backend refuses an ack', { messageIds: ids, error: errorText(error) }),
     });
     this.#open = { parts, dispatcher, acker };
+    this.#wakeRoomWaiters();
   }
 
   /** Starts to hand messages to the handlers. */
@@ -200,9 +201,13 @@ export class KernelInbox implements Inbox {
     const roomAgain = this.#lanes.remove(item);
     if (item.ackIds.length > 0) this.#open!.acker.add(item.ackIds);
     if (roomAgain) this.#emit({ type: 'room' });
-    // Not for each single place: a source that waited should find room for a page.
-    if (this.#roomWaiters.size > 0 && this.room >= this.#options.capacity / 8)
-      for (const wake of [...this.#roomWaiters]) wake();
+    this.#wakeRoomWaiters();
+  }
+
+  /** Not for each single place: a source that waited should find room for a page. */
+  #wakeRoomWaiters(): void {
+    if (this.#roomWaiters.size === 0 || this.room < this.#options.capacity / 8) return;
+    for (const wake of [...this.#roomWaiters]) wake();
   }
 
   #emit(event: InboxEvent): void {

@@ -3,6 +3,7 @@ import { expect, it, vi } from 'vitest';
 import { definePlugin } from '../index.ts';
 import { gate, message, plugin } from '../kernel.test.kit.ts';
 import { FaultyJournal, startBench } from './inbox.test.kit.ts';
+import { MemoryJournal } from './memory-journal.ts';
 
 it('hands a message to the handlers, journals it as done, and acks it only then', async () => {
   const journal = new FaultyJournal();
@@ -93,17 +94,16 @@ it('acks a message again that was done before, without handing it out', async ()
 });
 
 it('gets through any number of known messages at once', async () => {
+  const journal = new MemoryJournal();
+  const sent = Array.from({ length: 40_000 }, (_, n) => message({ threadId: `${n % 3}` }));
+  for (const { id } of sent) journal.done(id);
   const handler = vi.fn();
-  const bench = await startBench({
-    handlers: [handler],
-    inbox: { capacity: 50_000, laneCapacity: 50_000, concurrency: 1 },
-  });
-  const sent = Array.from({ length: 20_000 }, (_, n) => message({ threadId: `${n % 3}` }));
-  bench.receive(sent);
-  await vi.waitUntil(() => bench.kernel.inbox.stats().done === 20_000);
-  bench.receive(sent);
-  await vi.waitUntil(() => bench.eventsOf('known').length === 20_000);
-  expect(handler).toHaveBeenCalledTimes(20_000);
+  const inbox = { capacity: 50_000, laneCapacity: 50_000, concurrency: 1 };
+  const bench = await startBench({ journal, handlers: [handler], inbox });
+  bench.receive(sent, { ackable: false });
+  expect(bench.kernel.inbox.stats()).toMatchObject({ queued: 0, inFlight: 0 });
+  expect(bench.events).toHaveLength(40_000);
+  expect(handler).not.toHaveBeenCalled();
 });
 
 it('acks a dead letter again without handing it out', async () => {

@@ -1,6 +1,7 @@
 import type { ConduitMessage, IntakeSource } from '@cleocode/contracts';
 import { messageKey } from '@cleocode/contracts';
 import type { HookEntry } from '../hooks.ts';
+import { type Gap, narrowed, overtakes, widened } from './gap.ts';
 
 /** A message the inbox has taken responsibility for. */
 export interface Item {
@@ -20,13 +21,10 @@ export interface Lane {
   readonly items: Item[];
   /** Handling one, or waiting before a retry: not to be started again. */
   busy: boolean;
-  /** The first message it had to turn away; what comes after it must wait for it. */
+  /** What it had to turn away; what comes after that must wait for it. */
   gap: Gap | undefined;
-}
-
-interface Gap {
-  key: string;
-  seq: number;
+  /** Whoever was turned away should hear when there is room. */
+  refused: boolean;
 }
 
 export interface LaneLimits {
@@ -46,6 +44,7 @@ export class Lanes {
   #bytes = 0;
   /** Set when the inbox as a whole was full: the same rule as a lane's gap, for every lane. */
   #gap: Gap | undefined;
+  #refused = false;
 
   constructor(limits: LaneLimits) {
     this.#limits = limits;
@@ -71,20 +70,23 @@ export class Lanes {
     const key = messageKey(message);
     const name = message.threadId ?? message.groupId ?? message.from;
     let lane = this.#lanes.get(name);
-    if (this.room === 0 || blocked(this.#gap, key, message, source)) {
-      if (leavesGap(source)) this.#gap ??= gapAt(key, message);
+    if (this.room === 0 || overtakes(this.#gap, message, source)) {
+      this.#gap = widened(this.#gap, message, source);
+      this.#refused = true;
       return undefined;
     }
-    if (lane && (lane.items.length >= this.#limits.laneCapacity || blocked(lane.gap, key, message, source))) {
-      if (leavesGap(source)) lane.gap ??= gapAt(key, message);
+    // From here on its own lane answers for it.
+    this.#gap = narrowed(this.#gap, message);
+    if (lane && (lane.items.length >= this.#limits.laneCapacity || overtakes(lane.gap, message, source))) {
+      lane.gap = widened(lane.gap, message, source);
+      lane.refused = true;
       return undefined;
     }
-    this.#gap = closed(this.#gap, key, message);
     if (!lane) {
-      lane = { name, items: [], busy: false, gap: undefined };
+      lane = { name, items: [], busy: false, gap: undefined, refused: false };
       this.#lanes.set(name, lane);
     }
-    lane.gap = closed(lane.gap, key, message);
+    lane.gap = narrowed(lane.gap, message);
     const item: Item = {
       key,
       message,
@@ -100,8 +102,8 @@ export class Lanes {
   }
 
   /**
-   * Takes the first item out of its lane: it is finished, whichever way. Answers whether a source that was turned away should come back now:
-   * once when half of the room is free again, and once more when all of it is.
+   * Takes the first item out of its lane: it is finished, whichever way. Answers whether a source that was turned away should
+   * come back now: once when half of the room is free again, and once more when all of it is.
    */
   remove(item: Item): boolean {
     const { lane } = item;
@@ -110,36 +112,15 @@ export class Lanes {
     this.#bytes -= item.message.content.length;
     if (lane.items.length === 0 && !lane.gap) this.#lanes.delete(lane.name);
     const { capacity, laneCapacity } = this.#limits;
-    return (
-      (lane.gap !== undefined && atMark(lane.items.length, laneCapacity)) ||
-      (this.#gap !== undefined && this.room > 0 && atMark(this.#items.size, capacity))
-    );
+    const laneHasRoom = lane.refused && atMark(lane.items.length, laneCapacity);
+    const inboxHasRoom = this.#refused && this.room > 0 && atMark(this.#items.size, capacity);
+    // Once all of it is free there is nothing left to say.
+    if (lane.items.length === 0) lane.refused = false;
+    if (this.#items.size === 0) this.#refused = false;
+    return laneHasRoom || inboxHasRoom;
   }
 }
 
 function atMark(length: number, limit: number): boolean {
   return length === Math.floor(limit / 2) || length === 0;
-}
-
-/** What another view shows need not be in the agent's own list: nothing there would ever fill the gap. */
-function leavesGap(source: IntakeSource): boolean {
-  return source.ackable;
-}
-
-/** Whether an earlier message of this conversation was turned away and has not come back. */
-function blocked(gap: Gap | undefined, key: string, message: ConduitMessage, source: IntakeSource): boolean {
-  if (!gap || gap.key === key) return false;
-  if (message.seq !== undefined && message.seq < gap.seq) return false;
-  // A page that starts before the gap and shows only later messages proves that the missing one is gone.
-  return source.afterSeq === undefined || source.afterSeq >= gap.seq;
-}
-
-function gapAt(key: string, message: ConduitMessage): Gap {
-  return { key, seq: message.seq ?? Number.POSITIVE_INFINITY };
-}
-
-/** The gap after `message` got in: closed by the missing message itself, or by a page that has gone past it. */
-function closed(gap: Gap | undefined, key: string, message: ConduitMessage): Gap | undefined {
-  if (!gap || gap.key === key) return undefined;
-  return message.seq !== undefined && message.seq < gap.seq ? gap : undefined;
 }
