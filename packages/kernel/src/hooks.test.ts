@@ -3,7 +3,7 @@ import { MockTransport } from '@cleocode/contracts/testing';
 import { expect, it, vi } from 'vitest';
 import { type Band, type HookEntry, Hooks } from './hooks.ts';
 import { type Delivery, definePlugin, type HookName, type HookOptions } from './index.ts';
-import { gate, kernelOf, message, plugin, rejection } from './kernel.test.kit.ts';
+import { gate, kernelOf, message, plugin, rejection, until } from './kernel.test.kit.ts';
 
 /** Every hook there is: a new one that is missing here does not compile. */
 const EVERY_HOOK = Object.keys({
@@ -32,7 +32,7 @@ it.each(EVERY_HOOK)('the hook "%s" fires, with its argument, in a kernel from en
   const watcher = plugin('watcher', (ctx) => ctx.on(hook, fired));
   const kernel = kernelOf({ agent: 'me', transport, plugins: [source(), watcher] });
   await kernel.start();
-  await vi.waitUntil(() => transport.acked.includes(sent.id));
+  await until(() => transport.acked.includes(sent.id));
   await kernel.stop('done');
   const argument = { init: undefined, start: undefined, message: { message: sent }, stop: 'done' }[hook];
   expect(fired).toHaveBeenCalledOnce();

@@ -1,5 +1,5 @@
 import type { ConduitMessage } from '@cleocode/contracts';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import {
   createKernel,
   createLogger,
@@ -77,3 +77,8 @@ export async function rejection(promise: Promise<unknown>): Promise<unknown> {
 }
 
 export const never = (): Promise<never> => new Promise(() => {});
+
+/** Waits for a condition that must come about; a busy machine takes its time. */
+export function until(condition: () => unknown): Promise<unknown> {
+  return vi.waitUntil(condition, { timeout: 10_000, interval: 2 });
+}

@@ -2,7 +2,7 @@ import { defineService } from '@cleocode/contracts';
 import { MockTransport } from '@cleocode/contracts/testing';
 import { expect, it, vi } from 'vitest';
 import type { Plugin } from './index.ts';
-import { define, gate, kernelOf, never, plugin, recordLogs, rejection } from './kernel.test.kit.ts';
+import { define, gate, kernelOf, never, plugin, recordLogs, rejection, until } from './kernel.test.kit.ts';
 
 const disk = defineService<object>('disk');
 const cache = defineService<object>('cache');
@@ -137,7 +137,7 @@ it('runs at once what a plugin defers after its end, and logs what that throws',
   const kernel = kernelOf({ plugins: [late], logger: log.logger });
   await rejection(kernel.start());
   open();
-  await vi.waitUntil(() => !opened.connection && !opened.other);
+  await until(() => !opened.connection && !opened.other);
   await vi.waitFor(() =>
     expect(log.records).toContainEqual({
       level: 'error',
@@ -327,7 +327,7 @@ it('ends plugins whose init finished while a stop was asked for', async () => {
   });
   const kernel = kernelOf({ plugins: [slow, witness(sequence, 'b')] });
   const started = rejection(kernel.start());
-  await vi.waitUntil(() => sequence.includes('slow init begins'));
+  await until(() => sequence.includes('slow init begins'));
   const stopped = kernel.stop('changed my mind');
   open();
   expect(await started).toMatchObject({

@@ -194,7 +194,10 @@ it('refuses what is no plugin, or lacks what a plugin needs', async () => {
       code: 'E_PLUGIN_INVALID',
       message: 'plugins[0]: the definition lacks its name or its setup function',
     });
-  const misspelt = define({ name: 'misspelt', requires: { inbox: (services as never)['inbocks'] } });
+  const misspelt = define({
+    name: 'misspelt',
+    requires: { inbox: undefined as never },
+  });
   expect(await failureOf({ plugins: [misspelt()] })).toMatchObject({
     code: 'E_PLUGIN_INVALID',
     message: 'plugins[0] (misspelt): requires.inbox is not a service',

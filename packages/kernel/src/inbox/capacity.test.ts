@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { gate, kernelOf, message, rejection } from '../kernel.test.kit.ts';
+import { gate, kernelOf, message, rejection, until } from '../kernel.test.kit.ts';
 import { type Bench, type BenchOptions, startBench } from './inbox.test.kit.ts';
 
 /** A bench whose only handler waits until the test lets everything through. */
@@ -40,7 +40,7 @@ it('takes nothing more once it holds as much content as it may, however few the 
   expect(bench.receive(long)).toMatchObject({ accepted: 3, deferred: [long[3]] });
   expect(bench.kernel.inbox.room).toBe(0);
   bench.open();
-  await vi.waitUntil(() => bench.kernel.inbox.stats().done === 3);
+  await until(() => bench.kernel.inbox.stats().done === 3);
   expect(bench.kernel.inbox.room).toBeGreaterThan(0);
   expect(bench.receive(long[3]!, { afterSeq: 0 }).accepted).toBe(1);
 });
@@ -48,7 +48,7 @@ it('takes nothing more once it holds as much content as it may, however few the 
 it('takes a message larger than all its room, when it holds nothing else', async () => {
   const bench = await startBench({ handlers: [() => {}], inbox: { capacityBytes: 10 } });
   expect(bench.receive(message({ content: 'x'.repeat(1_000) })).accepted).toBe(1);
-  await vi.waitUntil(() => bench.kernel.inbox.stats().done === 1);
+  await until(() => bench.kernel.inbox.stats().done === 1);
 });
 
 it('lets one conversation with 10,000 messages that does not move starve nobody', async () => {
@@ -61,7 +61,7 @@ it('lets one conversation with 10,000 messages that does not move starve nobody'
   for (let n = 1; n <= 300; n++) backend.push(message({ threadId: `free ${n % 3}`, seq: 10_000 + n }));
   for (let at = 0; at < backend.length; at += 200)
     bench.receive(backend.slice(at, at + 200), { afterSeq: at });
-  await vi.waitUntil(() => free.length === 300);
+  await until(() => free.length === 300);
   expect(bench.kernel.inbox.stats()).toMatchObject({ inFlight: 1, queued: 127 });
   open();
 });
@@ -77,7 +77,7 @@ it('says that there is room again when half and when all of what was full is fre
   bench.receive(message());
   const done = async (n: number) => {
     gates[n]!.open();
-    await vi.waitUntil(() => bench.kernel.inbox.stats().done === n + 1);
+    await until(() => bench.kernel.inbox.stats().done === n + 1);
   };
   await done(0);
   expect(rooms()).toBe(0);
@@ -93,14 +93,14 @@ it('says so for a single conversation that was full, and for what no page can br
   const bench = await stuckBench({ inbox: { laneCapacity: 2 } });
   bench.receive(batch(3, 'thread'), { ackable: false });
   bench.open();
-  await vi.waitUntil(() => bench.kernel.inbox.stats().done === 2);
+  await until(() => bench.kernel.inbox.stats().done === 2);
   expect(bench.eventsOf('room')).toHaveLength(2);
 });
 
 it('says nothing of room that nobody was denied', async () => {
   const bench = await startBench({ handlers: [() => {}], inbox: { capacity: 2 } });
   bench.receive([message(), message({ threadId: 'other' })]);
-  await vi.waitUntil(() => bench.kernel.inbox.stats().done === 2);
+  await until(() => bench.kernel.inbox.stats().done === 2);
   expect(bench.eventsOf('room')).toEqual([]);
 });
 
@@ -113,7 +113,7 @@ it('wakes those who wait for room once there is room for a page', async () => {
   await null;
   expect(woken).not.toHaveBeenCalled();
   bench.open();
-  await vi.waitUntil(() => woken.mock.calls.length === 1);
+  await until(() => woken.mock.calls.length === 1);
   expect(woken.mock.lastCall![0]).toBeGreaterThanOrEqual(2);
 });
 

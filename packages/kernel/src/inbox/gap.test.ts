@@ -1,7 +1,7 @@
 import type { ConduitMessage, IntakeSource } from '@cleocode/contracts';
 import fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
-import { message } from '../kernel.test.kit.ts';
+import { describe, expect, it } from 'vitest';
+import { message, until } from '../kernel.test.kit.ts';
 import { startBench } from './inbox.test.kit.ts';
 import { Lanes } from './lanes.ts';
 
@@ -238,19 +238,16 @@ it('never lets a push overtake, and brings everything in, whatever is pushed, pa
           total += 1;
           if (push && shown) offer([sent], { name: 'push' });
         };
-        const settled = () => vi.waitUntil(() => bench.kernel.inbox.room === capacity, { interval: 0 });
+        const settled = () => until(() => bench.kernel.inbox.room === capacity);
         for (const one of steps) {
           if (one.do === 'send') for (let n = 0; n < one.count; n++) send(one.thread, n < one.pushed);
           else await settled();
           if (one.do === 'scan') scan(one.limit, one.pages);
         }
-        await vi.waitUntil(
-          () => {
-            scan(3, 1);
-            return backend.unread.length === 0;
-          },
-          { interval: 1, timeout: 2_000 },
-        );
+        await until(() => {
+          scan(3, 1);
+          return backend.unread.length === 0;
+        });
         await bench.kernel.stop();
         for (const order of Object.values(handled)) expect(order).toEqual(order.toSorted((a, b) => a - b));
         expect(Object.values(handled).flat()).toHaveLength(total);

@@ -1,7 +1,7 @@
 import { services } from '@cleocode/contracts';
 import { expect, it, vi } from 'vitest';
 import { definePlugin } from '../index.ts';
-import { gate, message, plugin } from '../kernel.test.kit.ts';
+import { gate, message, plugin, until } from '../kernel.test.kit.ts';
 import { FaultyJournal, startBench } from './inbox.test.kit.ts';
 import { MemoryJournal } from './memory-journal.ts';
 
@@ -24,7 +24,7 @@ it('hands a message to the handlers, journals it as done, and acks it only then'
   };
   const sent = message();
   expect(bench.receive(sent)).toEqual({ accepted: 1, duplicates: 0, deferred: [] });
-  await vi.waitUntil(() => sequence.length === 3);
+  await until(() => sequence.length === 3);
   expect(sequence).toEqual(['handled', 'done', `acked ${sent.id}`]);
   expect(bench.kernel.inbox.stats()).toEqual({
     inFlight: 0,
@@ -42,7 +42,7 @@ it('acks nothing that came from a source whose ids are not for acking', async ()
   const bench = await startBench({ handlers: [() => {}] });
   bench.receive(message({ id: 'history' }), { name: 'group', ackable: false });
   bench.receive(message({ id: 'own copy' }));
-  await vi.waitUntil(() => bench.transport.acked.length > 0);
+  await until(() => bench.transport.acked.length > 0);
   expect(bench.transport.acked).toEqual(['own copy']);
   expect(bench.kernel.inbox.stats()).toMatchObject({ done: 2, unacked: 0 });
 });
@@ -53,7 +53,7 @@ it("skips the agent's own messages, and acks them where they can be acked", asyn
   const own = [message({ id: 'echo', from: 'me' }), message({ id: 'history', from: 'me' })];
   expect(bench.receive(own[0]!)).toEqual({ accepted: 0, duplicates: 1, deferred: [] });
   expect(bench.receive(own[1]!, { ackable: false })).toEqual({ accepted: 0, duplicates: 1, deferred: [] });
-  await vi.waitUntil(() => bench.transport.acked.length > 0);
+  await until(() => bench.transport.acked.length > 0);
   expect(bench.transport.acked).toEqual(['echo']);
   expect(handler).not.toHaveBeenCalled();
 });
@@ -63,7 +63,7 @@ it('takes nobody for itself in a kernel without an agent', async () => {
   const bench = await startBench({ agent: undefined, transport: undefined, handlers: [handler] });
   expect(bench.receive(message({ from: '' }))).toEqual({ accepted: 0, duplicates: 0, deferred: [] });
   bench.receive(message());
-  await vi.waitUntil(() => handler.mock.calls.length === 1);
+  await until(() => handler.mock.calls.length === 1);
 });
 
 it('counts a message that is in flight already as a duplicate', async () => {
@@ -74,7 +74,7 @@ it('counts a message that is in flight already as a duplicate', async () => {
   expect(bench.receive([sent, sent])).toEqual({ accepted: 1, duplicates: 1, deferred: [] });
   expect(bench.receive(sent, { name: 'push' })).toEqual({ accepted: 0, duplicates: 1, deferred: [] });
   open();
-  await vi.waitUntil(() => bench.transport.acked.length > 0);
+  await until(() => bench.transport.acked.length > 0);
   expect(handler).toHaveBeenCalledOnce();
   expect(bench.transport.acked).toEqual([sent.id]);
 });
@@ -84,9 +84,9 @@ it('acks a message again that was done before, without handing it out', async ()
   const bench = await startBench({ handlers: [handler] });
   const sent = message();
   bench.receive(sent);
-  await vi.waitUntil(() => bench.transport.acked.length === 1);
+  await until(() => bench.transport.acked.length === 1);
   expect(bench.receive(sent).accepted).toBe(1);
-  await vi.waitUntil(() => bench.transport.acked.length === 2);
+  await until(() => bench.transport.acked.length === 2);
   expect(handler).toHaveBeenCalledOnce();
   expect(bench.transport.acked).toEqual([sent.id, sent.id]);
   expect(bench.eventsOf('known')).toEqual([{ type: 'known', message: sent }]);
@@ -111,9 +111,9 @@ it('acks a dead letter again without handing it out', async () => {
   const bench = await startBench({ handlers: [handler], inbox: { maxAttempts: 1 } });
   const sent = message();
   bench.receive(sent);
-  await vi.waitUntil(() => bench.transport.acked.length === 1);
+  await until(() => bench.transport.acked.length === 1);
   bench.receive(sent);
-  await vi.waitUntil(() => bench.transport.acked.length === 2);
+  await until(() => bench.transport.acked.length === 2);
   expect(handler).toHaveBeenCalledOnce();
 });
 
@@ -122,13 +122,13 @@ it('knows after a restart what an earlier process finished, from its journal', a
   const sent = Array.from({ length: 50 }, () => message());
   const first = await startBench({ journal, handlers: [() => {}] });
   first.receive(sent);
-  await vi.waitUntil(() => first.transport.acked.length === 50);
+  await until(() => first.transport.acked.length === 50);
   await first.kernel.stop();
 
   const handler = vi.fn();
   const second = await startBench({ journal, handlers: [handler] });
   second.receive(sent);
-  await vi.waitUntil(() => second.transport.acked.length === 50);
+  await until(() => second.transport.acked.length === 50);
   expect(handler).not.toHaveBeenCalled();
 });
 
@@ -141,9 +141,9 @@ it('handles the copies of one group message once, and acks every copy that may b
   expect(bench.receive([copy('mine'), copy('mine'), copy('mine too')]).duplicates).toBe(3);
   expect(bench.receive(copy("another's"), { name: 'group', ackable: false }).duplicates).toBe(1);
   open();
-  await vi.waitUntil(() => bench.transport.acked.length === 2);
+  await until(() => bench.transport.acked.length === 2);
   bench.receive(copy('late'));
-  await vi.waitUntil(() => bench.transport.acked.length === 3);
+  await until(() => bench.transport.acked.length === 3);
   expect(handler).toHaveBeenCalledOnce();
   expect(bench.transport.acked).toEqual(['mine', 'mine too', 'late']);
 });
@@ -161,7 +161,7 @@ it('sets aside what is no message, says so once for each, and takes the others o
   ];
   const page = [message({ id: 'first' }), ...(bad as never[]), message({ id: 'last' })];
   expect(bench.receive(page)).toEqual({ accepted: 2, duplicates: 0, deferred: [] });
-  await vi.waitUntil(() => handled.length === 2);
+  await until(() => handled.length === 2);
   expect(handled).toEqual(['first', 'last']);
   expect(bench.log.at('error')).toEqual(
     Array(bad.length).fill('a message without id, sender or text content is set aside'),
@@ -191,7 +191,7 @@ it('takes messages in from the start hook on, and hands them out once every plug
     ctx.on('message', () => void sequence.push('handled'));
   });
   await startBench({ plugins: [source(), late] });
-  await vi.waitUntil(() => sequence.includes('handled'));
+  await until(() => sequence.includes('handled'));
   expect(sequence).toEqual(['room in init: 0', 'accepted in start: 1', 'late started', 'handled']);
 });
 

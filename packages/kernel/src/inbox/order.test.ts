@@ -1,7 +1,7 @@
 import type { ConduitMessage } from '@cleocode/contracts';
 import fc from 'fast-check';
-import { expect, it, vi } from 'vitest';
-import { gate, message } from '../kernel.test.kit.ts';
+import { expect, it } from 'vitest';
+import { gate, message, until } from '../kernel.test.kit.ts';
 import { startBench } from './inbox.test.kit.ts';
 
 const later = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -37,7 +37,7 @@ it('keeps the order inside each conversation under random delays and failures, 1
         bench.receive(
           plan.map(({ conversation }, n) => message({ threadId: `t${conversation}`, content: `${n}` })),
         );
-        await vi.waitUntil(() => bench.transport.acked.length === plan.length, { interval: 1 });
+        await until(() => bench.transport.acked.length === plan.length);
         await bench.kernel.stop();
         for (const order of Object.values(handled)) expect(order).toEqual(order.toSorted((a, b) => a - b));
         expect(Object.values(handled).flat()).toHaveLength(plan.length);
@@ -54,7 +54,7 @@ it('handles 50 conversations of 200 messages in order at concurrency 16', async 
     inbox: { concurrency: 16, capacity: 10_000, laneCapacity: 200 },
     handlers: [
       async ({ message: { threadId, content } }) => {
-        await later(0);
+        await new Promise((resolve) => setImmediate(resolve));
         handled.set(threadId!, [...(handled.get(threadId!) ?? []), Number(content)]);
       },
     ],
@@ -65,7 +65,7 @@ it('handles 50 conversations of 200 messages in order at concurrency 16', async 
         message({ threadId: `t${conversation}`, content: `${n}` }),
       ),
     );
-  await vi.waitUntil(() => bench.kernel.inbox.stats().done === 10_000);
+  await until(() => bench.kernel.inbox.stats().done === 10_000);
   expect(handled.size).toBe(50);
   const whole = Array.from({ length: 200 }, (_, n) => n);
   for (const order of handled.values()) expect(order).toEqual(whole);
@@ -84,10 +84,10 @@ it('works on as many conversations at once as it may, and no more', async () => 
     ],
   });
   bench.receive([1, 2, 3, 4, 5].map((n) => message({ threadId: `t${n}` })));
-  await vi.waitUntil(() => begun.length === 3);
+  await until(() => begun.length === 3);
   expect(bench.kernel.inbox.stats()).toMatchObject({ inFlight: 3, queued: 2 });
   open();
-  await vi.waitUntil(() => bench.kernel.inbox.stats().done === 5);
+  await until(() => bench.kernel.inbox.stats().done === 5);
   expect(begun).toEqual(['t1', 't2', 't3', 't4', 't5']);
 });
 
@@ -102,7 +102,7 @@ it('takes the conversations in turn: a long one does not go first', async () => 
     message({ threadId: 'short' }),
     message({ threadId: 'other' }),
   ]);
-  await vi.waitUntil(() => order.length === 7);
+  await until(() => order.length === 7);
   expect(order.slice(0, 4)).toEqual(['long', 'short', 'other', 'long']);
 });
 
@@ -123,8 +123,8 @@ it('takes for one conversation: the same thread, else the same group message, el
   send('sender 1', { from: 'ann' });
   send('sender 2', { from: 'ann' });
   send('group', { groupId: 'g', from: 'ann' });
-  await vi.waitUntil(() => begun.length === 3);
+  await until(() => begun.length === 3);
   expect(begun).toEqual(['thread 1', 'sender 1', 'group']);
   open();
-  await vi.waitUntil(() => begun.length === 5);
+  await until(() => begun.length === 5);
 });

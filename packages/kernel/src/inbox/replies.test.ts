@@ -1,7 +1,7 @@
 import { CleoError } from '@cleocode/contracts';
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import type { Delivery } from '../index.ts';
-import { gate, message, plugin, rejection } from '../kernel.test.kit.ts';
+import { gate, message, plugin, rejection, until } from '../kernel.test.kit.ts';
 import { startBench } from './inbox.test.kit.ts';
 
 const QUICK = { retryBaseMs: 1, retryMaxMs: 1 };
@@ -12,7 +12,7 @@ it('replies to the sender, or into the conversation the message came from', asyn
     message({ id: 'direct', from: 'ann' }),
     message({ id: 'in group', from: 'bob', threadId: 'group', groupId: 'g1' }),
   ]);
-  await vi.waitUntil(() => bench.transport.pushed.length === 2);
+  await until(() => bench.transport.pushed.length === 2);
   expect(bench.transport.pushed).toEqual([
     {
       to: 'ann',
@@ -42,7 +42,7 @@ it('sends to another agent and answers with the id the backend gave', async () =
     handlers: [async (delivery) => void sent.push(await delivery.send('carol', 'look'))],
   });
   bench.receive(message({ id: 'm', threadId: 'thread' }));
-  await vi.waitUntil(() => sent.length === 1);
+  await until(() => sent.length === 1);
   expect(sent).toEqual([{ messageId: expect.any(String) }]);
   expect(bench.transport.pushed).toMatchObject([
     { to: 'carol', content: 'look', options: { idempotencyKey: 'm:handler-1:1' } },
@@ -62,7 +62,7 @@ it('gives the n-th send of each handler the same key in every attempt, and no tw
   });
   const bench = await startBench({ handlers: [talk], plugins: [both], inbox: QUICK });
   bench.receive(message({ id: 'm' }));
-  await vi.waitUntil(() => bench.eventsOf('done').length === 1);
+  await until(() => bench.eventsOf('done').length === 1);
   const keys = bench.transport.pushed.map(({ options }) => options.idempotencyKey);
   const attempt = [
     ...['m:handler-1:1', 'm:handler-1:2'],
@@ -76,7 +76,7 @@ it('tells two instances of one plugin apart in their keys', async () => {
   const twin = () => plugin('twin', (ctx) => void ctx.on('message', (delivery) => delivery.reply('hi')));
   const bench = await startBench({ plugins: [twin(), twin()] });
   bench.receive(message({ id: 'm' }));
-  await vi.waitUntil(() => bench.transport.pushed.length === 2);
+  await until(() => bench.transport.pushed.length === 2);
   expect(bench.transport.pushed.map(({ options }) => options.idempotencyKey)).toEqual([
     'm:twin:1',
     'm:twin#2:1',
@@ -91,7 +91,7 @@ it('passes the error of the transport to the handler that sends', async () => {
   const cause = new CleoError('E_RATE_LIMIT', 'slow down', { retryAfterMs: 10 });
   bench.transport.failNext('push', cause);
   bench.receive(message());
-  await vi.waitUntil(() => errors.length === 1);
+  await until(() => errors.length === 1);
   expect(errors[0]).toBe(cause);
 });
 
@@ -115,9 +115,9 @@ it('refuses what a handler sends after its deadline, whatever ended it', async (
     inbox: QUICK,
   });
   bench.receive(message());
-  await vi.waitUntil(() => bench.eventsOf('done').length === 1);
+  await until(() => bench.eventsOf('done').length === 1);
   late.open();
-  await vi.waitUntil(() => refusals.length === 2);
+  await until(() => refusals.length === 2);
   for (const refusal of refusals)
     expect(refusal).toMatchObject({
       code: 'E_DELIVERY_OVER',
@@ -144,7 +144,7 @@ it.each([0, '', false, null, undefined])(
       inbox: { maxAttempts: 1 },
     });
     bench.receive(message());
-    await vi.waitUntil(() => refusals.length === 1);
+    await until(() => refusals.length === 1);
     expect(refusals).toMatchObject([{ code: 'E_DELIVERY_OVER' }]);
     expect(bench.transport.pushed).toEqual([]);
   },
@@ -164,7 +164,7 @@ it('cuts a send short when the handler that waits for it is out of time', async 
       }),
     );
   bench.receive(message());
-  await vi.waitUntil(() => aborted.length === 1);
+  await until(() => aborted.length === 1);
   expect(aborted).toMatchObject([{ code: 'E_HANDLER_TIMEOUT' }]);
 });
 
@@ -175,7 +175,7 @@ it('says what is missing when a handler sends without a transport', async () => 
     handlers: [async (delivery) => void errors.push(await rejection(delivery.reply('hi')))],
   });
   bench.receive(message());
-  await vi.waitUntil(() => errors.length === 1);
+  await until(() => errors.length === 1);
   expect(errors).toMatchObject([
     {
       code: 'E_SERVICE_MISSING',

@@ -1,7 +1,7 @@
 import { PermanentError } from '@cleocode/contracts';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Delivery } from '../index.ts';
-import { gate, message, never } from '../kernel.test.kit.ts';
+import { gate, message, never, until } from '../kernel.test.kit.ts';
 import { FaultyJournal, startBench } from './inbox.test.kit.ts';
 
 const QUICK = { retryBaseMs: 1, retryMaxMs: 1 };
@@ -145,10 +145,10 @@ it('holds back only the conversation of a failing message', async () => {
     message({ threadId: 'a', content: 'behind it' }),
     ...Array.from({ length: 20 }, (_, n) => message({ threadId: `${n}`, content: 'free' })),
   ]);
-  await vi.waitUntil(() => order.length === 20);
+  await until(() => order.length === 20);
   expect(new Set(order)).toEqual(new Set(['free']));
   open();
-  await vi.waitUntil(() => order.length === 22);
+  await until(() => order.length === 22);
   expect(order.slice(20)).toEqual(['bad', 'behind it']);
 });
 
@@ -167,7 +167,7 @@ it('handles everything else when every third message fails for good', async () =
     message({ threadId: `${n % 9}`, content: n % 3 ? 'good' : 'poison' }),
   );
   bench.receive(sent);
-  await vi.waitUntil(() => bench.transport.acked.length === 90);
+  await until(() => bench.transport.acked.length === 90);
   expect(handled).toEqual(new Set(sent.filter((_, n) => n % 3).map(({ id }) => id)));
   expect(bench.eventsOf('dead')).toHaveLength(30);
 });
@@ -187,7 +187,7 @@ it('runs only the failed handlers again', async () => {
     inbox: QUICK,
   });
   bench.receive(message());
-  await vi.waitUntil(() => bench.eventsOf('done').length === 1);
+  await until(() => bench.eventsOf('done').length === 1);
   expect(calls).toEqual(['filter', 'first', 'flaky 1', 'last', 'flaky 2', 'flaky 3']);
   expect(bench.eventsOf('done')).toMatchObject([{ attempt: 3 }]);
 });
@@ -199,7 +199,7 @@ it('makes a dead letter at once of what a handler calls permanent, after the oth
   const bench = await startBench({ handlers: [() => Promise.reject(permanent), other] });
   const sent = message();
   bench.receive(sent);
-  await vi.waitUntil(() => bench.transport.acked.length === 1);
+  await until(() => bench.transport.acked.length === 1);
   expect(other).toHaveBeenCalledOnce();
   expect(bench.eventsOf('failed')).toEqual([
     { type: 'failed', message: sent, attempt: 1, plugin: 'handler-1', error: permanent },
@@ -217,7 +217,7 @@ it('blames the handler that decides when several fail, and logs them all', async
     ],
   });
   bench.receive(message());
-  await vi.waitUntil(() => bench.transport.acked.length === 1);
+  await until(() => bench.transport.acked.length === 1);
   expect(bench.eventsOf('failed')).toMatchObject([{ plugin: 'handler-2' }]);
   expect(bench.eventsOf('dead')).toMatchObject([{ attempts: 1, error: 'handler-2: unknown customer' }]);
   const logged = bench.log.records.filter(({ level }) => level === 'warn');
@@ -252,7 +252,7 @@ describe('a handler that fails in its own way', () => {
       const next = vi.fn();
       const bench = await startBench({ handlers: [() => {}, fail, next], inbox: { maxAttempts: 1 } });
       bench.receive(message());
-      await vi.waitUntil(() => bench.eventsOf('dead').length === 1);
+      await until(() => bench.eventsOf('dead').length === 1);
       expect(bench.eventsOf('failed')).toMatchObject([{ plugin: 'handler-2' }]);
       expect(bench.eventsOf('dead')).toMatchObject([{ error: `handler-2: ${text}` }]);
       expect(next).toHaveBeenCalledOnce();
@@ -270,7 +270,7 @@ describe('a handler that fails in its own way', () => {
   ])('answers %s: it has handled the message', async (_, answer) => {
     const bench = await startBench({ handlers: [answer] });
     bench.receive(message());
-    await vi.waitUntil(() => bench.transport.acked.length === 1);
+    await until(() => bench.transport.acked.length === 1);
     expect(bench.eventsOf('done')).toHaveLength(1);
   });
 
@@ -292,7 +292,7 @@ it('drops a message on purpose: later handlers do not see it, it is acked, and i
   });
   const sent = message();
   bench.receive(sent);
-  await vi.waitUntil(() => bench.transport.acked.length === 1);
+  await until(() => bench.transport.acked.length === 1);
   expect(later).not.toHaveBeenCalled();
   expect(bench.eventsOf('dropped')).toEqual([
     { type: 'dropped', message: sent, plugin: 'handler-2', reason: 'spam' },
@@ -314,7 +314,7 @@ it('does not drop for a handler that failed after saying so', async () => {
     inbox: QUICK,
   });
   bench.receive(message());
-  await vi.waitUntil(() => bench.transport.acked.length === 1);
+  await until(() => bench.transport.acked.length === 1);
   expect(later).toHaveBeenCalledOnce();
   expect(bench.eventsOf('failed')).toHaveLength(1);
   expect(bench.eventsOf('dropped')).toMatchObject([{ plugin: 'handler-1' }]);
@@ -327,7 +327,7 @@ it('says in the log what failed, when it is tried again, and what was given up',
   });
   const sent = message();
   bench.receive(sent);
-  await vi.waitUntil(() => bench.eventsOf('dead').length === 1);
+  await until(() => bench.eventsOf('dead').length === 1);
   expect(bench.log.records.filter(({ level }) => level !== 'info')).toEqual([
     {
       level: 'warn',
@@ -364,7 +364,7 @@ describe('attempts of processes that died', () => {
     const handler = vi.fn(({ attempt }: Delivery) => attempt);
     const bench = await startBench({ journal, handlers: [handler], inbox });
     bench.receive(sent);
-    await vi.waitUntil(() => bench.transport.acked.length === 1);
+    await until(() => bench.transport.acked.length === 1);
     return { attempts: handler.mock.results.map(({ value }) => value), bench, journal, sent };
   }
 
