@@ -32,6 +32,25 @@ describe('withDeadline', () => {
   });
 });
 
+describe('withDeadline and a signal', () => {
+  it('rejects with the reason of the signal as soon as it aborts, and leaves nothing behind', async () => {
+    const abort = new AbortController();
+    const remove = vi.spyOn(abort.signal, 'removeEventListener');
+    const waiting = rejection(withDeadline(never(), 1_000, () => 'late', abort.signal));
+    abort.abort('no longer needed');
+    expect(await waiting).toBe('no longer needed');
+    expect(vi.getTimerCount()).toBe(0);
+    expect(await withDeadline(Promise.resolve(7), 1_000, () => 'late', new AbortController().signal)).toBe(7);
+    expect(remove).toHaveBeenCalledOnce();
+  });
+
+  it('does not begin to wait under a signal that has aborted', async () => {
+    const work = Promise.reject(new Error('nobody hears this'));
+    expect(await rejection(withDeadline(work, 1_000, () => 'late', AbortSignal.abort('over')))).toBe('over');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
 describe('pause', () => {
   it('waits its time and takes its listener and timer away', async () => {
     const { signal } = new AbortController();

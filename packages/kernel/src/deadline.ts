@@ -1,20 +1,28 @@
 /**
- * Waits for `work` at most `ms` milliseconds, then rejects with what `timedOut` makes. The late outcome of `work` goes to
- * nobody. The timer keeps the process alive and is always cleared: a deadline that the process exits before is none.
+ * Waits for `work` at most `ms` milliseconds, then rejects with what `timedOut` makes; or, earlier, with the reason of `signal`.
+ * The late outcome of `work` goes to nobody. The timer keeps the process alive and is always cleared: a deadline that the
+ * process exits before is none.
  */
-export function withDeadline<T>(work: PromiseLike<T>, ms: number, timedOut: () => unknown): Promise<T> {
+export function withDeadline<T>(
+  work: PromiseLike<T>,
+  ms: number,
+  timedOut: () => unknown,
+  signal?: AbortSignal,
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const timer = setTimeout(() => reject(timedOut()), ms);
+    const end = (settle: () => void): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      settle();
+    };
+    const onAbort = () => end(() => reject(signal!.reason));
+    const timer = setTimeout(() => end(() => reject(timedOut())), ms);
+    signal?.addEventListener('abort', onAbort);
     work.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (error) => {
-        clearTimeout(timer);
-        reject(error);
-      },
+      (value) => end(() => resolve(value)),
+      (error) => end(() => reject(error)),
     );
+    if (signal?.aborted) onAbort();
   });
 }
 

@@ -20,10 +20,11 @@ const RETRY_CAP_MS = 15_000;
 export class Acker {
   readonly #options: AckerOptions;
   readonly #closed = new AbortController();
-  #request: AbortController | undefined;
   #waiting: string[] = [];
   #inFlight = 0;
   #running: Promise<void> | undefined;
+  /** In a row, across runs: trouble that was reported lasts until a request is answered. */
+  #failures = 0;
 
   constructor(options: AckerOptions) {
     this.#options = options;
@@ -45,58 +46,62 @@ export class Acker {
   async flush(ms: number): Promise<void> {
     if (this.#running) await withDeadline(this.#running, ms, () => undefined).catch(() => {});
     this.#closed.abort();
-    this.#request?.abort();
   }
 
   /** Never rejects. */
   async #run(): Promise<void> {
-    let failures = 0;
-    while (this.#waiting.length > 0 && !this.#closed.signal.aborted) {
+    const closed = this.#closed.signal;
+    while (this.#waiting.length > 0 && !closed.aborted) {
       const batch = this.#waiting.splice(0, BATCH);
       this.#inFlight = batch.length;
-      const error = await this.#send(batch);
+      const { left, error } = await this.#deliver(batch);
       this.#inFlight = 0;
-      if (error === undefined) {
-        if (failures > 0) this.#options.onState(undefined);
-        failures = 0;
-        continue;
+      this.#waiting.unshift(...left);
+      if (left.length === 0) {
+        if (this.#failures > 0) this.#options.onState(undefined);
+        this.#failures = 0;
+      } else if (!closed.aborted) {
+        if (this.#failures === 0) this.#options.onState(error);
+        const wait = Math.max(backoff(this.#failures, RETRY_BASE_MS, RETRY_CAP_MS), retryAfter(error));
+        this.#failures += 1;
+        await pause(wait, closed);
       }
-      if (isRefused(error)) {
-        await this.#sendEach(batch, error);
-        continue;
-      }
-      this.#waiting.unshift(...batch);
-      if (failures === 0) this.#options.onState(error);
-      const wait = Math.max(backoff(failures, RETRY_BASE_MS, RETRY_CAP_MS), retryAfter(error));
-      failures += 1;
-      await pause(wait, this.#closed.signal);
     }
     this.#running = undefined;
   }
 
+  /** Answers what of the batch the backend did not get to hear, and why. */
+  async #deliver(batch: string[]): Promise<{ left: string[]; error?: unknown }> {
+    const error = await this.#send(batch);
+    if (error === undefined) return { left: [] };
+    if (!isRefused(error)) return { left: batch, error };
+    if (batch.length === 1) {
+      this.#options.onRefused(batch, error);
+      return { left: [] };
+    }
+    // One bad id must not hold up the others of its batch.
+    for (const [index, id] of batch.entries()) {
+      const one = await this.#deliver([id]);
+      if (one.left.length > 0) return { ...one, left: batch.slice(index) };
+    }
+    return { left: [] };
+  }
+
+  /** One request. Answers its error, if any. */
   async #send(batch: string[]): Promise<unknown> {
-    this.#request = new AbortController();
+    const request = new AbortController();
     try {
+      this.#closed.signal.throwIfAborted();
       await withDeadline(
-        this.#options.ack(batch, this.#request.signal),
+        this.#options.ack(batch, request.signal),
         DEADLINE_MS,
         () => new Error(`no answer to an ack within ${DEADLINE_MS} ms`),
+        this.#closed.signal,
       );
       return undefined;
     } catch (error) {
-      this.#request.abort();
+      request.abort(error);
       return error ?? new Error('ack failed');
-    }
-  }
-
-  /** One bad id must not hold up the others of its batch. */
-  async #sendEach(batch: string[], first: unknown): Promise<void> {
-    if (batch.length === 1) return this.#options.onRefused(batch, first);
-    for (const id of batch) {
-      const error = await this.#send([id]);
-      if (error === undefined) continue;
-      if (isRefused(error)) this.#options.onRefused([id], error);
-      else this.#waiting.push(id);
     }
   }
 }
