@@ -1,0 +1,12 @@
+import type { Workbench } from './workbench.ts';
+
+/** One fault and what must hold under it. */
+export interface Scenario {
+  /** A sentence: given …, then …. */
+  name: string;
+  /** Why it cannot run on this machine, such as a missing program. */
+  skip?: () => string | undefined;
+  /** The longest it may take, in milliseconds. Default 60,000. */
+  limitMs?: number;
+  run(bench: Workbench): Promise<void>;
+}

@@ -1,0 +1,183 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Dock, openDock } from '@cleocode/signaldock';
+import { AgentProcess } from './agent-process.ts';
+import { Ledger } from './ledger.ts';
+import type { SenderOptions } from './sender.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const CLEO = join(ROOT, 'packages/cleo/src/bin.js');
+const CONFIG = join(import.meta.dirname, '../fixtures/ledger.config.ts');
+
+export interface RunOptions {
+  full: boolean;
+  seed: number;
+}
+
+/** A scenario's own world: a state folder, the processes it starts, and what they leave behind. */
+export class Workbench {
+  readonly full: boolean;
+  readonly folder = mkdtempSync(join(tmpdir(), 'cleo-faults-'));
+  readonly stateDir = join(this.folder, 'state/.cleo');
+  readonly ledger = new Ledger(join(this.folder, 'ledger.jsonl'));
+  readonly gate = join(this.folder, 'gate');
+  readonly #processes: AgentProcess[] = [];
+  readonly #cleanUps: (() => void | Promise<void>)[] = [];
+  #random: number;
+  #dock: Dock | undefined;
+  #files = 0;
+
+  constructor({ full, seed }: RunOptions) {
+    this.full = full;
+    this.#random = seed >>> 0;
+  }
+
+  /** Repeatable: the seed is printed with each run. */
+  random(): number {
+    this.#random = (Math.imul(this.#random, 1664525) + 1013904223) >>> 0;
+    return this.#random / 2 ** 32;
+  }
+
+  get env(): NodeJS.ProcessEnv {
+    return {
+      PATH: process.env.PATH,
+      HOME: this.folder,
+      CLEO_DIR: this.stateDir,
+      CLEO_DATA_DIR: join(this.folder, 'data'),
+      FAULTS_LEDGER: this.ledger.file,
+      FAULTS_GATE: this.gate,
+    };
+  }
+
+  /** Runs one `cleo` command to its end. */
+  async cleo(
+    ...args: string[]
+  ): Promise<{ code: number | null; lines: Record<string, unknown>[]; output: string }> {
+    const child = this.spawn([CLEO, ...args, '--json']);
+    const { code } = await child.exit;
+    return { code, lines: child.events, output: child.output };
+  }
+
+  /** Starts the agent under test with the ledger handler; `env` tunes it. */
+  agent(id: string, env: Record<string, string | number> = {}, args: string[] = []): AgentProcess {
+    return this.spawn([CLEO, 'agent', 'start', id, '--config', CONFIG, '--json', ...args], env);
+  }
+
+  spawn(args: string[], env: Record<string, string | number> = {}): AgentProcess {
+    const extra = Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)]));
+    const child = new AgentProcess(process.execPath, args, {
+      cwd: this.folder,
+      env: { ...this.env, ...extra },
+    });
+    this.#processes.push(child);
+    return child;
+  }
+
+  /** Registers the agent under test through the command line, and its correspondents in the dock. */
+  async register(agent: string, others: string[] = []): Promise<void> {
+    const { code, output } = await this.cleo('agent', 'register', agent);
+    if (code !== 0) throw new Error(`register failed: ${output}`);
+    const dock = await this.dock();
+    for (const agentId of others) await dock.registerAgent({ agentId, name: agentId });
+  }
+
+  get dockFile(): string {
+    return join(this.stateDir, 'signaldock.db');
+  }
+
+  async dock(): Promise<Dock> {
+    this.#dock ??= await openDock({ file: this.dockFile });
+    return this.#dock;
+  }
+
+  /** Starts a process that sends; `sent()` reads which ids the backend confirmed so far. */
+  sender(options: Omit<SenderOptions, 'dock' | 'sentFile'>): Sender {
+    this.#files += 1;
+    const sentFile = join(this.folder, `sent-${this.#files}`);
+    const all: SenderOptions = { ...options, dock: this.dockFile, sentFile };
+    const child = this.spawn([join(import.meta.dirname, 'sender.ts'), JSON.stringify(all)]);
+    const sent = (): string[] => {
+      try {
+        return readFileSync(sentFile, 'utf8').trim().split('\n').filter(Boolean);
+      } catch {
+        return [];
+      }
+    };
+    return { child, sent };
+  }
+
+  /** Sends and waits: answers the ids the backend confirmed. Throws when a send failed. */
+  async send(options: Omit<SenderOptions, 'dock' | 'sentFile'>): Promise<string[]> {
+    const { child, sent } = this.sender(options);
+    await child.exit;
+    const summary = JSON.parse(child.output.trim().split('\n').at(-1)!) as { errors: number };
+    if (summary.errors > 0) throw new Error(`${summary.errors} sends failed: ${child.output}`);
+    return sent();
+  }
+
+  /** Messages the backend still holds unread for the agent. */
+  async unread(agentId: string): Promise<number> {
+    const dock = await this.dock();
+    return (await dock.peek(agentId, { limit: 200 })).length;
+  }
+
+  /** Makes the backend show every message again, as one that lost its acks would. */
+  async forgetAcks(): Promise<void> {
+    await this.release();
+    const database = new DatabaseSync(this.dockFile);
+    database.exec('UPDATE messages SET read_at = NULL, delivered_at = NULL');
+    database.close();
+  }
+
+  onCleanUp(cleanUp: () => void | Promise<void>): void {
+    this.#cleanUps.push(cleanUp);
+  }
+
+  /** Everything any process printed. */
+  get outputs(): string {
+    return this.#processes.map(({ output }) => output).join('\n');
+  }
+
+  /** The plain text of the files the agent left, for the search for keys. */
+  files(): string {
+    const folder = readdirSync(this.stateDir, { recursive: true, withFileTypes: true });
+    return folder
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'))
+      .join('\n');
+  }
+
+  /** Ends every process and closes what this one holds open. */
+  async release(): Promise<void> {
+    await Promise.all(this.#processes.filter(({ running }) => running).map((child) => child.kill()));
+    await this.#dock?.close();
+    this.#dock = undefined;
+  }
+
+  async dispose(): Promise<void> {
+    await this.release();
+    for (const cleanUp of this.#cleanUps.reverse()) await cleanUp();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export interface Sender {
+  child: AgentProcess;
+  sent(): string[];
+}
+
+/** Waits until `condition` holds; rejects after `ms` with `what` was waited for. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  ms = 30_000,
+): Promise<void> {
+  const deadline = performance.now() + ms;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);
+    await sleep(25);
+  }
+}
