@@ -130,7 +130,7 @@ describe('onMessages', () => {
     const dock = await testDock(AGENTS);
     const { heard, listener } = ear();
     dock.onMessages('bob', listener);
-    const worker = spawnWorker(PUSH, dock.file, 'alice', 'bob', '300');
+    const worker = spawnWorker(PUSH, dock.file, 'alice', 'bob', '300', '1');
     const own: Promise<unknown>[] = [];
     await vi.waitUntil(() => heard.length > 0, { timeout: 10_000 });
     for (let n = 0; n < 100; n++) {

@@ -8,12 +8,12 @@ const PUSH = new URL('./push.test.worker.ts', import.meta.url);
 
 interface Pushed {
   ids: string[];
-  maxDelayMs: number;
+  maxHeldMs: number;
 }
 
 describe('several processes on one file', () => {
-  // What is proven is how they share the lock. A file in memory keeps the disk's own pauses out of the measure; those of
-  // the processor stay in it, hence the retry: on a busy machine a process may just not be given its turn.
+  // In memory, because what is proven is how they share the lock, not how long this disk takes. Again, because a crowded
+  // host may stop a whole virtual machine, which no process can tell from its own doing.
   it('lose nothing, fail nothing and never hold their event loops: 8 of them, 1,000 messages each', {
     timeout: 60_000,
     retry: 2,
@@ -33,13 +33,13 @@ describe('several processes on one file', () => {
     expect(new Set(stored.map(({ id }) => id))).toEqual(new Set(ids));
     expect(query(dock.file, 'PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }]);
     expect((await dock.getAgent('bob')).stats.messagesReceived).toBe(8_000);
-    expect(Math.max(...pushed.map(({ maxDelayMs }) => maxDelayMs))).toBeLessThanOrEqual(250);
+    expect(Math.max(...pushed.map(({ maxHeldMs }) => maxHeldMs))).toBeLessThanOrEqual(250);
   });
 
   it('open one private conversation for two agents, however many begin it at once', async () => {
     const { file } = await testDock(['alice', 'bob']);
     const pushed = await Promise.all(
-      Array.from({ length: 4 }, () => spawnWorker<Pushed>(PUSH, file, 'alice', 'bob', '1').finished),
+      Array.from({ length: 4 }, () => spawnWorker<Pushed>(PUSH, file, 'alice', 'bob', '1', '1').finished),
     );
     expect(new Set(pushed.flatMap(({ ids }) => ids)).size).toBe(4);
     expect(query(file, 'SELECT count(*) AS n FROM conversations')).toEqual([{ n: 1 }]);
