@@ -1,7 +1,10 @@
 /**
  * What the journal holds: messages per second, each begun and done, and how long the event loop is kept waiting.
  *
- *   node packages/store/bench/journal.ts [messages per run] [keys stored before]
+ *   node packages/store/bench/journal.ts [messages per run] [keys stored before] [ordered | random]
+ *
+ * SignalDock's ids are ordered by time, so new keys stand together in the index. Random ids are the worst case: each
+ * touches a page of its own.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -12,10 +15,12 @@ import { openStore } from '@cleocode/store';
 
 const messages = Number(process.argv[2] ?? 50_000);
 const before = Number(process.argv[3] ?? 0);
+const random = process.argv[4] === 'random';
 const dir = mkdtempSync(join(tmpdir(), 'cleo-bench-'));
 const store = await openStore({ dir });
 const journal = store.journalFor('bench');
 
+let count = 0;
 await run(before, 1_000);
 for (const concurrent of [1, 64, 512]) {
   const delay = monitorEventLoopDelay({ resolution: 1 });
@@ -46,7 +51,7 @@ async function run(total: number, concurrent: number): Promise<void> {
   let left = total;
   const one = async (): Promise<void> => {
     while (left-- > 0) {
-      const key = randomUUID();
+      const key = random ? randomUUID() : `${String(count++).padStart(8, '0')}${randomUUID().slice(8)}`;
       await journal.begin(key);
       await journal.done(key);
     }
