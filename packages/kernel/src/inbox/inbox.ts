@@ -12,7 +12,7 @@ import { Acker } from './acker.ts';
 import { Dispatcher, type DispatcherParts } from './dispatcher.ts';
 import { type Item, Lanes } from './lanes.ts';
 import { type InboxOptions, withDefaults } from './options.ts';
-import { Problems } from './problems.ts';
+import { type ProblemEvent, Problems } from './problems.ts';
 
 /** What the inbox works with; known once the plugins are set up. */
 export interface InboxParts
@@ -41,7 +41,7 @@ const CLOSING_MS = 400;
 export class KernelInbox implements Inbox {
   readonly #options: Required<InboxOptions>;
   readonly #lanes: Lanes;
-  readonly #problems = new Problems((event) => this.#emit(event));
+  readonly #problems = new Problems((event) => this.#announce(event));
   readonly #observers = new Set<(event: InboxEvent) => void>();
   readonly #roomWaiters = new Set<() => void>();
   #open: { parts: InboxParts; dispatcher: Dispatcher; acker: Acker } | undefined;
@@ -208,6 +208,13 @@ export class KernelInbox implements Inbox {
   #wakeRoomWaiters(): void {
     if (this.#roomWaiters.size === 0 || this.room < this.#options.capacity / 8) return;
     for (const wake of [...this.#roomWaiters]) wake();
+  }
+
+  #announce(event: ProblemEvent): void {
+    const fields = { code: event.code, problem: event.message };
+    if (event.resolved) this.#open?.parts.logger.info('the inbox works again', fields);
+    else this.#open?.parts.logger.error('the inbox cannot work', fields);
+    this.#emit(event);
   }
 
   #emit(event: InboxEvent): void {

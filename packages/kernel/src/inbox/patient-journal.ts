@@ -9,6 +9,7 @@ type Operation<T> = (journal: Journal, key: string) => MaybePromise<T>;
 
 const RETRY_BASE_MS = 250;
 const RETRY_CAP_MS = 5_000;
+const STALLED_MS = 10_000;
 
 /**
  * The journal, asked until it answers: a message whose handlers have finished must not be handed to them again for want of
@@ -18,6 +19,8 @@ export class PatientJournal {
   readonly #journal: Journal;
   readonly #problems: Problems;
   readonly #givenUp: AbortSignal;
+  /** Operations that have failed or stalled and not worked since: the trouble lasts as long as any of them. */
+  #troubled = 0;
 
   constructor(journal: Journal, problems: Problems, givenUp: AbortSignal) {
     this.#journal = journal;
@@ -33,25 +36,45 @@ export class PatientJournal {
     } catch (error) {
       answer = Promise.reject(error);
     }
-    if (isThenable(answer)) return this.#persist(answer as Promise<T>, operation, key);
-    this.#problems.resolve('storage');
-    return answer;
+    return isThenable(answer) ? this.#persist(answer as Promise<T>, operation, key) : answer;
   }
 
   async #persist<T>(first: Promise<T>, operation: Operation<T>, key: string): Promise<T | typeof GAVE_UP> {
+    let troubled = false;
+    const trouble = (code: string, message: string): void => {
+      if (!troubled) this.#troubled += 1;
+      troubled = true;
+      this.#problems.report(code, message);
+    };
     let answer: MaybePromise<T> = first;
     for (let failures = 0; ; failures++) {
       try {
-        const value = await answer;
-        this.#problems.resolve('storage');
+        const value = await this.#orStalled(answer, trouble);
+        if (troubled) this.#troubled -= 1;
+        if (troubled && this.#troubled === 0) this.#problems.resolve('storage');
         return value;
       } catch (error) {
         const { code, message } = storageProblem(error);
-        this.#problems.report(code, message);
+        trouble(code, message);
         await pause(backoff(failures, RETRY_BASE_MS, RETRY_CAP_MS), this.#givenUp);
         if (this.#givenUp.aborted) return GAVE_UP;
       }
       answer = (async () => operation(this.#journal, key))();
+    }
+  }
+
+  /** A journal that does not answer must not be asked again, it may be at work; but somebody should know. */
+  async #orStalled<T>(answer: MaybePromise<T>, trouble: (code: string, message: string) => void): Promise<T> {
+    const timer = setTimeout(() => {
+      if (!this.#givenUp.aborted)
+        trouble('storage_stalled', `the journal has not answered for ${STALLED_MS} ms`);
+    }, STALLED_MS);
+    // It ends no wait: a process that has nothing else to do may exit.
+    timer.unref();
+    try {
+      return await answer;
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

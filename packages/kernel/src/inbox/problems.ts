@@ -1,11 +1,13 @@
 import { CleoError, errorText, type InboxEvent, type InboxStats } from '@cleocode/contracts';
 
+export type ProblemEvent = Extract<InboxEvent, { type: 'problem' }>;
+
 /** What keeps the inbox from working now: each problem is announced once when it begins and once when it ends. */
 export class Problems {
-  readonly #emit: (event: InboxEvent) => void;
+  readonly #emit: (event: ProblemEvent) => void;
   readonly #open = new Map<string, { message: string; since: number }>();
 
-  constructor(emit: (event: InboxEvent) => void) {
+  constructor(emit: (event: ProblemEvent) => void) {
     this.#emit = emit;
   }
 
@@ -15,9 +17,8 @@ export class Problems {
     this.#emit({ type: 'problem', code, message, resolved: false });
   }
 
-  /** Ends the problems whose code begins with `prefix`. Cheap when there are none: the hot path calls it. */
+  /** Ends the problems whose code begins with `prefix`. */
   resolve(prefix: string): void {
-    if (this.#open.size === 0) return;
     for (const [code, { message }] of this.#open) {
       if (!code.startsWith(prefix)) continue;
       this.#open.delete(code);
