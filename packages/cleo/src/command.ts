@@ -13,7 +13,7 @@ export interface CommandSpec {
   load(): Promise<CommandModule>;
 }
 
-export interface CommandModule {
+interface CommandModule {
   /** Gets the arguments in order, then the options. What it throws is shown; else the process answers `cli.exitCode`. */
   // biome-ignore lint/suspicious/noExplicitAny: commander hands over what the usage declares, untyped
   run(cli: Cli, ...given: any[]): Promise<void>;
