@@ -15,5 +15,6 @@ export type {
 } from './kernel.ts';
 export { createKernel } from './kernel.ts';
 export * from './logger.ts';
+export { packageVersion } from './package-version.ts';
 export * from './plugin.ts';
 export * from './state-dir.ts';

@@ -123,6 +123,7 @@ class PluginKernel implements Kernel {
   stop(reason: StopReason = 'requested'): Promise<StopReport> {
     if (!this.#stopping) {
       this.state = 'stopping';
+      this.inbox.close();
       this.#stopReason = reason;
       this.#stopping = this.#stop(reason);
     }

@@ -82,8 +82,9 @@ export class KernelInbox implements Inbox {
 
   /** Called when a handler was added. */
   handlersChanged(): void {
+    if (!this.#open?.parts.hooks.handlesMessages) return;
     this.#problems.resolve('no_handler');
-    this.#open?.dispatcher.pump();
+    this.#open.dispatcher.pump();
   }
 
   get room(): number {
@@ -147,12 +148,17 @@ export class KernelInbox implements Inbox {
     return () => this.#observers.delete(listener);
   }
 
+  /** Takes nothing more in. */
+  close(): void {
+    this.#closed = true;
+  }
+
   /**
    * Takes nothing more in, waits up to `ms` for what is being handled, releases the rest (signal aborted, attempt not
    * counted), and sends the last acks. Never rejects.
    */
   async drain(ms: number): Promise<DrainReport> {
-    this.#closed = true;
+    this.close();
     if (!this.#open) return { drained: true, released: [] };
     const { dispatcher, acker } = this.#open;
     dispatcher.close();
