@@ -30,7 +30,10 @@ export interface PushOptions extends RequestOptions {
 }
 
 export interface PollOptions extends RequestOptions {
-  /** At most this many messages. Default 50, at most 200. */
+  /**
+   * At most this many messages. A shorter page is the last one, unless it holds 1 MiB of content or more: a backend may
+   * end a page of large messages early. Default 50, at most 200.
+   */
   limit?: number;
   /** A message id: only what came after it. Kept from the seed; prefer {@link afterSeq}. */
   since?: string;

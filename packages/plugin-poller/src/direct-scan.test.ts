@@ -31,6 +31,14 @@ describe('paging', () => {
     expect(transport.polled.map(({ afterSeq }) => afterSeq)).toEqual([undefined, 200, 400]);
   });
 
+  it('goes on after a page that the backend ended early for its size', async () => {
+    const poll = transport.poll.bind(transport);
+    vi.spyOn(transport, 'poll').mockImplementation((options) => poll({ ...options, limit: 2 }));
+    deliver(5, { content: 'x'.repeat(600_000) });
+    expect(await scan.scan(signal)).toEqual(COMPLETE);
+    expect(inbox.taken).toHaveLength(5);
+  });
+
   it('does not read again what it has handed over', async () => {
     deliver(3);
     await scan.scan(signal);

@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CleoError, type ConduitMessage, type Inbox, type Transport } from '@cleocode/contracts';
+import {
+  CleoError,
+  type ConduitMessage,
+  type Inbox,
+  MAX_CONTENT_BYTES,
+  type Transport,
+} from '@cleocode/contracts';
 import { conversationOf } from './conversation.ts';
 import { request } from './deadline.ts';
 
@@ -73,7 +79,7 @@ export class DirectScan {
       if (turnedAway.size === 0) this.#cursor = deferred.length > 0 ? before(deferred, position) : last;
       for (const message of deferred) if (message) turnedAway.add(conversationOf(message));
 
-      if (page.length < limit) return { readAll: true, turnedAway, windowFull: false };
+      if (page.length < limit && !endedEarly(page)) return { readAll: true, turnedAway, windowFull: false };
       // Without a cursor that moves, the next page would be this one again.
       if (last === position) return { readAll: false, turnedAway, windowFull: true };
       if (turnedAway.size > 0 && (++ahead > LOOK_AHEAD_PAGES || inbox.room === 0))
@@ -109,6 +115,12 @@ export class DirectScan {
 function inFlight(inbox: Inbox): number {
   const { inFlight, queued } = inbox.stats();
   return inFlight + queued;
+}
+
+/** A backend may end a page before its limit once it holds as much content as one message may have. */
+function endedEarly(page: readonly (ConduitMessage | null)[]): boolean {
+  const length = page.reduce((sum, message) => sum + (message?.content?.length ?? 0), 0);
+  return length >= MAX_CONTENT_BYTES;
 }
 
 /** The position just before the first of `messages`. */
