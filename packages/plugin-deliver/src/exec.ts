@@ -1,5 +1,5 @@
 import { CleoError, PermanentError, services } from '@cleocode/contracts';
-import { definePlugin } from '@cleocode/kernel';
+import { definePlugin, packageVersion } from '@cleocode/kernel';
 import { z } from 'zod';
 import { childEnvironment } from './child-environment.ts';
 import { type RunResult, ShellCommand } from './shell-command.ts';
@@ -37,7 +37,7 @@ export type ExecOptions = z.input<typeof options>;
  */
 const exec = definePlugin({
   name: '@cleocode/plugin-deliver/exec',
-  version: '0.0.0',
+  version: packageVersion(import.meta.url),
   apiVersion: 1,
   options,
   requires: { agent: services.agent },

@@ -1,4 +1,4 @@
-import { definePlugin } from '@cleocode/kernel';
+import { definePlugin, packageVersion } from '@cleocode/kernel';
 import { z } from 'zod';
 import { LinePrinter } from './line-printer.ts';
 import { humanLine, jsonLine } from './message-line.ts';
@@ -13,7 +13,7 @@ export type StdoutOptions = z.input<typeof options>;
 /** Prints one line per message. A message is done when the system has taken its line. */
 const stdout = definePlugin({
   name: '@cleocode/plugin-deliver/stdout',
-  version: '0.0.0',
+  version: packageVersion(import.meta.url),
   apiVersion: 1,
   options,
   setup(ctx, { json }) {

@@ -1,5 +1,5 @@
 import { CleoError, errorText, isMentioned, services } from '@cleocode/contracts';
-import { definePlugin, type Logger } from '@cleocode/kernel';
+import { definePlugin, type Logger, packageVersion } from '@cleocode/kernel';
 import { z } from 'zod';
 import type { IntakeReporter } from './condition.ts';
 import { Intake } from './intake.ts';
@@ -26,7 +26,7 @@ export type PollerOptions = z.input<typeof options>;
 /** The pull intake: polls the transport, follows groups, and takes native push where the transport has it. */
 export const poller = definePlugin({
   name: '@cleocode/plugin-poller',
-  version: '0.0.0',
+  version: packageVersion(import.meta.url),
   apiVersion: 1,
   options,
   requires: {

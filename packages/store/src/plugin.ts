@@ -9,7 +9,7 @@ import {
   type Journal,
   services,
 } from '@cleocode/contracts';
-import { definePlugin, resolveStateDir } from '@cleocode/kernel';
+import { definePlugin, packageVersion, resolveStateDir } from '@cleocode/kernel';
 import { acquireLock, type HeldLock } from '@cleocode/sqlite';
 import { z } from 'zod';
 import type { Rotate } from './registry.ts';
@@ -43,7 +43,7 @@ interface Opened {
 /** Durable state as a plugin: who the agent is, its journal, and the replay of its dead letters. One process per agent. */
 export const store = definePlugin({
   name: '@cleocode/store',
-  version: '0.0.0',
+  version: packageVersion(import.meta.url),
   apiVersion: 1,
   options,
   requires: { inbox: services.inbox },

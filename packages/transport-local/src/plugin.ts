@@ -1,5 +1,5 @@
 import { errorText, services } from '@cleocode/contracts';
-import { definePlugin } from '@cleocode/kernel';
+import { definePlugin, packageVersion } from '@cleocode/kernel';
 import { z } from 'zod';
 import { LocalTransport } from './local-transport.ts';
 
@@ -15,7 +15,7 @@ export type LocalTransportPluginOptions = z.input<typeof options>;
 /** The embedded backend as the kernel's transport: connected in `init`, disconnected last of all. */
 export const localTransport = definePlugin({
   name: '@cleocode/transport-local',
-  version: '0.0.0',
+  version: packageVersion(import.meta.url),
   apiVersion: 1,
   options,
   requires: { agent: services.agent },
