@@ -1,68 +1,14 @@
-import type { ConduitMessage } from '@cleocode/contracts';
 import { onTestFinished, vi } from 'vitest';
-import {
-  createKernel,
-  createLogger,
-  definePlugin,
-  type Kernel,
-  type KernelConfig,
-  type LogRecord,
-  type Plugin,
-  type PluginDefinition,
-  type PluginFactory,
-} from './index.ts';
+import { createKernel, type Kernel, type KernelConfig } from './index.ts';
+import { recordLogs } from './kernel.test.parts.ts';
 
-/** A definition with the members nobody cares about filled in. */
-// biome-ignore lint/suspicious/noExplicitAny: tests define plugins of every type
-export function define(definition: Partial<PluginDefinition<any, any, any, any>>): PluginFactory<any> {
-  return definePlugin({ name: 'plugin', version: '1.0.0', apiVersion: 1, setup() {}, ...definition });
-}
-
-/** A plugin without options, ready for a list. */
-export function plugin(name: string, setup: PluginDefinition['setup'] = () => {}): Plugin {
-  return define({ name, setup })();
-}
-
-export interface Records {
-  logger: ReturnType<typeof createLogger>;
-  records: LogRecord[];
-  /** What was logged at `level`, as text. */
-  at(level: LogRecord['level']): string[];
-}
-
-export function recordLogs(): Records {
-  const records: LogRecord[] = [];
-  return {
-    logger: createLogger('debug', (record) => records.push(record)),
-    records,
-    at: (level) => records.filter((record) => record.level === level).map(({ message }) => message),
-  };
-}
+export * from './kernel.test.parts.ts';
 
 /** A kernel whose log goes nowhere, stopped at the end of the test. */
 export function kernelOf(config: KernelConfig): Kernel {
   const kernel = createKernel({ logger: recordLogs().logger, ...config });
   onTestFinished(async () => void (await kernel.stop()));
   return kernel;
-}
-
-let messages = 0;
-
-export function message(parts: Partial<ConduitMessage> = {}): ConduitMessage {
-  messages += 1;
-  const id = `message-${messages}`;
-  return { id, from: 'someone', content: 'hello', timestamp: '2026-01-01T00:00:00Z', ...parts };
-}
-
-export interface Gate {
-  readonly passed: Promise<void>;
-  open(): void;
-}
-
-/** Something to wait at until the test says go. */
-export function gate(): Gate {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  return { passed: promise, open: resolve };
 }
 
 /** What a promise rejected with; fails when it did not. */
@@ -75,8 +21,6 @@ export async function rejection(promise: Promise<unknown>): Promise<unknown> {
   if (error === nothing) throw new Error('it did not reject');
   return error;
 }
-
-export const never = (): Promise<never> => new Promise(() => {});
 
 /** Waits for a condition that must come about; a busy machine takes its time. */
 export function until(condition: () => unknown): Promise<unknown> {
