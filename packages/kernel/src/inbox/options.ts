@@ -7,7 +7,10 @@ export interface InboxOptions {
   capacityBytes?: number;
   /** Messages of one conversation held at once, so that one that does not move leaves room for others. Default 128. */
   laneCapacity?: number;
-  /** Failed attempts before a message becomes a dead letter. Default 5. Attempts cut short by a crash count half. */
+  /**
+   * Failed attempts before a message becomes a dead letter. Default 5. Twice as many attempts cut short by a crash end it too:
+   * a message that kills its process must not do so for ever.
+   */
   maxAttempts?: number;
   /** The first retry waits about this long, in milliseconds; each further one twice as long. Default 1,000. */
   retryBaseMs?: number;
