@@ -60,8 +60,8 @@ const PENDING = `${from(UNREAD_INDEX)} AND m.read_at IS NULL AND m.delivered_at 
 const ANY = `${from('')} AND m.seq > (SELECT first_seq FROM agents WHERE agent_id = $agent) ${PAGE}`;
 const DELIVERED = 'UPDATE messages SET delivered_at = ? WHERE seq = ?';
 const READ = `
-  UPDATE messages SET read_at = ?1, delivered_at = coalesce(delivered_at, ?1)
-  WHERE id = ?2 AND to_agent = ?3 AND read_at IS NULL`;
+  UPDATE messages SET read_at = :at, delivered_at = coalesce(delivered_at, :at)
+  WHERE id = :id AND to_agent = :agent AND read_at IS NULL`;
 const SUMMARY = `
   SELECT p.conversation, count(*) AS unread, max(p.created_at) AS last_at
   FROM messages m ${UNREAD_INDEX} JOIN posts p ON p.seq = m.post
@@ -102,7 +102,9 @@ export function inbox({ db, now }: Context): Inbox {
       for (let from = 0; from < messageIds.length; from += ACK_STEP) {
         const step = messageIds.slice(from, from + ACK_STEP);
         ids.push(
-          ...(await db.write(() => step.filter((id) => db.sql(READ).run(at, id, agentId).changes === 1))),
+          ...(await db.write(() =>
+            step.filter((id) => db.sql(READ).run({ at, id, agent: agentId }).changes === 1),
+          )),
         );
       }
       return { acked: ids.length, ids };

@@ -73,7 +73,7 @@ const INSERT_POST = `
   VALUES ((SELECT seq + 1 FROM sqlite_sequence WHERE name = 'messages'), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const INSERT_MESSAGE = 'INSERT INTO messages (seq, id, post, to_agent) VALUES (?, ?, ?, ?)';
 const COUNT_IN_CONVERSATION =
-  'UPDATE conversations SET message_count = message_count + 1, last_message_at = ?1, updated_at = ?1 WHERE id = ?2';
+  'UPDATE conversations SET message_count = message_count + 1, last_message_at = :at, updated_at = :at WHERE id = :id';
 const COUNT_SENT = 'UPDATE agents SET messages_sent = messages_sent + 1 WHERE agent_id = ?';
 const COUNT_RECEIVED = 'UPDATE agents SET messages_received = messages_received + 1 WHERE agent_id = ?';
 const FIND_SENT = `
@@ -83,8 +83,8 @@ const FIND_SENT = `
 const REMEMBER_SENT = `
   INSERT OR REPLACE INTO sends (agent, key, seq, created_at) VALUES (?, ?, ?, ?)`;
 const FIND_MESSAGE = `
-  SELECT ${COLUMNS} FROM messages m JOIN posts p ON p.seq = m.post JOIN agents a ON a.agent_id = ?1
-  WHERE m.id = ?2 AND ?1 IN (p.from_agent, m.to_agent) AND m.seq > a.first_seq`;
+  SELECT ${COLUMNS} FROM messages m JOIN posts p ON p.seq = m.post JOIN agents a ON a.agent_id = :agent
+  WHERE m.id = :id AND :agent IN (p.from_agent, m.to_agent) AND m.seq > a.first_seq`;
 
 export function messages({ db, now, sent }: Context): Messages {
   /** Stores what `address` says, unless the key says that it is stored already. */
@@ -129,7 +129,7 @@ export function messages({ db, now, sent }: Context): Messages {
     },
 
     async getMessage(agentId, messageId) {
-      const row = db.sql(FIND_MESSAGE).get(agentId, messageId);
+      const row = db.sql(FIND_MESSAGE).get({ agent: agentId, id: messageId });
       if (!row)
         throw new WireError('E_NOT_FOUND_MESSAGE', `Message not found: ${messageId}`, {
           details: { messageId },
@@ -181,7 +181,7 @@ function insert(db: Database, post: Post, recipients: readonly string[]): Messag
   if (db.sql(COUNT_SENT).run(from_agent).changes === 0) throw agentNotFound(from_agent);
   for (const recipient of recipients)
     if (db.sql(COUNT_RECEIVED).run(recipient).changes === 0) throw agentNotFound(recipient);
-  db.sql(COUNT_IN_CONVERSATION).run(created_at, conversation);
+  db.sql(COUNT_IN_CONVERSATION).run({ at: created_at, id: conversation });
   const copies = recipients.length;
   const first = Number(
     db
