@@ -1,4 +1,4 @@
-/** One scenario in a process of its own: prints what keeps the process alive once the kernel has stopped. */
+/** Plays one scenario after another, and prints for each what keeps the process alive once its kernel has stopped. */
 import { type Journal, services } from '@cleocode/contracts';
 import { MockTransport } from '@cleocode/contracts/testing';
 import { MemoryJournal } from './inbox/memory-journal.ts';
@@ -118,8 +118,7 @@ const scenarios: Record<string, () => [KernelConfig, ((kernel: Kernel) => unknow
   ],
 };
 
-if (process.argv[2]) await play(process.argv[2]);
-else console.log(JSON.stringify(Object.keys(scenarios)));
+for (const name of Object.keys(scenarios)) await play(name);
 
 async function play(name: string): Promise<void> {
   const before = process.getActiveResourcesInfo();
@@ -140,7 +139,7 @@ async function play(name: string): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 60));
   const left = process.getActiveResourcesInfo();
   for (const resource of before) if (left.includes(resource)) left.splice(left.indexOf(resource), 1);
-  console.log(JSON.stringify({ state: kernel.state, ok: report.ok, error, left }));
+  console.log(JSON.stringify([name, { state: kernel.state, ok: report.ok, error, left }]));
 }
 
 function raise(): never {

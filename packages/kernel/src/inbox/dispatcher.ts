@@ -179,6 +179,7 @@ export class Dispatcher {
       emit({ type: 'failed', message, attempt, plugin, error, ...when });
       for (const failure of outcome.failures)
         logger.warn('a message handler failed', {
+          inboxEvent: 'failed',
           plugin: failure.plugin,
           messageId: message.id,
           attempt,
@@ -216,6 +217,7 @@ export class Dispatcher {
     this.counts.dead += 1;
     this.#parts.emit({ type: 'dead', message, attempts, error: reason });
     this.#parts.logger.error('a message became a dead letter', {
+      inboxEvent: 'dead',
       messageId: message.id,
       attempts,
       error: reason,

@@ -253,6 +253,6 @@ it('never lets a push overtake, and brings everything in, whatever is pushed, pa
         expect(Object.values(handled).flat()).toHaveLength(total);
       },
     ),
-    { numRuns: 100 },
+    { numRuns: 50 },
   );
 }, 30_000);

@@ -217,7 +217,7 @@ export class KernelInbox implements Inbox {
   }
 
   #announce(event: ProblemEvent): void {
-    const fields = { code: event.code, problem: event.message };
+    const fields = { inboxEvent: event.type, code: event.code, problem: event.message };
     if (event.resolved) this.#open?.parts.logger.info('the inbox works again', fields);
     else this.#open?.parts.logger.error('the inbox cannot work', fields);
     this.#emit(event);

@@ -333,6 +333,7 @@ it('says in the log what failed, when it is tried again, and what was given up',
       level: 'warn',
       message: 'a message handler failed',
       fields: {
+        inboxEvent: 'failed',
         plugin: 'handler-1',
         messageId: sent.id,
         attempt: 1,
@@ -343,12 +344,12 @@ it('says in the log what failed, when it is tried again, and what was given up',
     {
       level: 'warn',
       message: 'a message handler failed',
-      fields: { plugin: 'handler-1', messageId: sent.id, attempt: 2, error: 'cannot' },
+      fields: { inboxEvent: 'failed', plugin: 'handler-1', messageId: sent.id, attempt: 2, error: 'cannot' },
     },
     {
       level: 'error',
       message: 'a message became a dead letter',
-      fields: { messageId: sent.id, attempts: 2, error: 'handler-1: cannot' },
+      fields: { inboxEvent: 'dead', messageId: sent.id, attempts: 2, error: 'handler-1: cannot' },
     },
   ]);
 });
