@@ -5,6 +5,8 @@ import { printable } from './terminal-text.ts';
 /** Writes the log to stderr: lines for a person, or JSON lines with the time for a program. */
 export function stderrLogger(level: LogLevel, { json }: Output): Logger {
   return createLogger(level, (record) => {
+    // A person has been shown the event itself.
+    if (!json && record.fields.inboxEvent) return;
     process.stderr.write(`${json ? JSON.stringify(asObject(record)) : asText(record)}\n`);
   });
 }

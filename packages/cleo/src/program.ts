@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { Command, Option, type OutputConfiguration } from 'commander';
 import { agentCommands } from './agent-commands.ts';
 import { type Cli, type GlobalOptions, LOG_LEVELS } from './cli.ts';
@@ -6,6 +5,7 @@ import { addCommand, addGroup, blamed, examples } from './command.ts';
 import { conversationCommands } from './conversation-commands.ts';
 import type { Output } from './output.ts';
 import { UsageError } from './usage-error.ts';
+import { ownVersion } from './version.ts';
 
 export interface Program {
   readonly command: Command;
@@ -27,7 +27,7 @@ export function buildProgram(output: Output): Program {
     .addOption(new Option('--json', 'answer in JSON, one object per line (or set CLEO_OUTPUT=json)'))
     .addOption(new Option('--log-level <level>', 'log this and above on stderr').choices(LOG_LEVELS))
     .addOption(new Option('--verbose', 'show stack traces'))
-    .version(packageVersion(), '-V, --version', 'print the version')
+    .version(ownVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show the help of a command')
     .addHelpText('after', examples('cleo init', 'cleo agent start', 'cleo agent send --to my-agent "hello"'))
@@ -98,9 +98,4 @@ function enterFolder(folder: string | undefined): void {
       { cause },
     );
   }
-}
-
-function packageVersion(): string {
-  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -27,3 +27,11 @@ it.for([
 ] as const)('%s', ([, env, command]) => {
   expect(selfCommand(env)).toBe(command);
 });
+
+it('through npx', () => {
+  expect(selfCommand({ npm_lifecycle_event: 'npx' }, '/home/me/app/node_modules/@cleocode/cleo/dist')).toBe(
+    'npx cleo',
+  );
+  const fetched = '/home/me/.npm/_npx/9c7/node_modules/@cleocode/cleo/dist';
+  expect(selfCommand({ npm_lifecycle_event: 'npx' }, fetched)).toBe('npx @cleocode/cleo');
+});

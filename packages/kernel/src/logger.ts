@@ -15,6 +15,7 @@ const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 export interface LogRecord {
   level: LogLevel;
   message: string;
+  /** `inboxEvent` says that observers of the inbox are told the same as an event of that type. */
   fields: Record<string, unknown>;
 }
 

@@ -1,6 +1,7 @@
 import { services } from '@cleocode/contracts';
 import { definePlugin, type Plugin } from '@cleocode/kernel';
 import type { Output } from '../output.ts';
+import { ownVersion } from '../version.ts';
 import { type AgentEvent, agentEvent } from './events.ts';
 
 export interface ShowOptions {
@@ -21,7 +22,7 @@ export interface ShowOptions {
 export function showPlugin({ output, report, always, handled, onStart }: ShowOptions): Plugin {
   return definePlugin({
     name: '@cleocode/cleo',
-    version: '0.0.0',
+    version: ownVersion(),
     apiVersion: 1,
     requires: { inbox: services.inbox, agent: services.agent, transport: services.transport },
     setup(ctx, _options, { inbox, agent, transport }) {
