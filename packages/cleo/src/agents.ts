@@ -12,16 +12,20 @@ export function checkAgentId(agentId: string): string {
   });
 }
 
+/** What is stored about an agent; null when nothing is. Makes no folder. */
+export async function storedAgent(state: State, agentId: string): Promise<AgentCredential | null> {
+  checkAgentId(agentId);
+  return state.hasStore ? (await state.store()).registry.get(agentId) : null;
+}
+
 /** The credential of the agent that is named, else of the one used last. Throws `E_NOT_FOUND_AGENT`. */
 export async function agentOrLatest(state: State, agentId: string | undefined): Promise<AgentCredential> {
-  const registry = state.hasStore ? (await state.store()).registry : undefined;
   if (agentId !== undefined) {
-    checkAgentId(agentId);
-    const found = await registry?.get(agentId);
+    const found = await storedAgent(state, agentId);
     if (found) return found;
     throw await notRegistered(state, agentId);
   }
-  const latest = await registry?.getActive();
+  const latest = state.hasStore ? await (await state.store()).registry.getActive() : null;
   if (latest) return latest;
   throw new CleoError('E_NOT_FOUND_AGENT', `no agent is registered in ${state.dir}`, {
     hint: 'Register one: cleo agent register my-agent',

@@ -222,6 +222,19 @@ describe('cleo agent start', () => {
     expect(await ada.stop()).toBe(0);
   });
 
+  it('starts the agents that can be served, beside one whose backend no transport serves', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    const args = ['agent', 'register', 'far', '--api-url', 'https://api.example.com', '--api-key-stdin'];
+    await box.cleo(args, { input: 'a-key' });
+    const alone = await box.json(['agent', 'start', 'far']);
+    expect([alone.code, alone.lines]).toMatchObject([1, [{ error: { code: 'E_TRANSPORT_UNAVAILABLE' } }]]);
+    const both = await box.start(['bob', 'far']);
+    await both.until('the failure', () => both.stdout.includes('E_TRANSPORT_UNAVAILABLE') || undefined);
+    expect(await both.stop()).toBe(1);
+    expect(both.events.at(-1)).toMatchObject({ event: 'stopped', agentId: 'bob', ok: true });
+  });
+
   it.for([
     ['nobody is registered', ['agent', 'start'], 4, 'E_NOT_FOUND_AGENT'],
     ['the agent is not registered', ['agent', 'start', 'bob'], 4, 'E_NOT_FOUND_AGENT'],

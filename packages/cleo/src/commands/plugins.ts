@@ -1,22 +1,17 @@
-import { createKernel, type KernelDescription, loadConfig } from '@cleocode/kernel';
-import { agentOrLatest } from '../agents.ts';
+import { createKernel, type KernelDescription, type LoadedConfig, loadConfig } from '@cleocode/kernel';
+import { agentOrLatest, storedAgent } from '../agents.ts';
 import type { Cli } from '../cli.ts';
 import { stderrLogger } from '../logger.ts';
 import { kernelConfig } from '../start/kernel-config.ts';
-import { withState } from '../state.ts';
+import { type State, withState } from '../state.ts';
 import { printable } from '../terminal-text.ts';
 
 /** Shows what `cleo agent start` would run, in order. Sets the plugins up, which opens nothing, and starts none. */
 export async function run({ output, globals }: Cli, word: string | undefined): Promise<void> {
   const loaded = await loadConfig({ file: globals.config });
   await withState(async (state) => {
-    const configured = loaded.config.agent;
-    const agentId = word ?? configured?.id;
-    const credential =
-      agentId === undefined || state.hasStore
-        ? await agentOrLatest(state, agentId)
-        : { agentId, apiBaseUrl: configured?.apiBaseUrl ?? 'local:' };
-    const config = await kernelConfig({ stateDir: state.dir, credential, loaded, flags: {} });
+    const credential = await credentialFor(state, word, loaded);
+    const config = kernelConfig({ stateDir: state.dir, credential, loaded });
     const kernel = createKernel({ ...config, logger: stderrLogger(globals.logLevel ?? 'warn', output) });
     await kernel.prepare();
     const { plugins, services } = kernel.describe();
@@ -25,6 +20,16 @@ export async function run({ output, globals }: Cli, word: string | undefined): P
       plugins.map(describe).join('\n'),
     );
   });
+}
+
+/** As `cleo agent start` would choose, but for an agent it would register first. */
+async function credentialFor(state: State, word: string | undefined, { config }: LoadedConfig) {
+  const configured = config.agent;
+  const agentId = word ?? configured?.id;
+  const stored = agentId === undefined ? null : await storedAgent(state, agentId);
+  if (!stored && configured && configured.id === agentId)
+    return { agentId, apiBaseUrl: configured.apiBaseUrl ?? 'local:' };
+  return stored ?? agentOrLatest(state, agentId);
 }
 
 type Described = KernelDescription['plugins'][number];

@@ -1,5 +1,6 @@
 import type { AgentCredential } from '@cleocode/contracts';
 import type { KernelConfig, LoadedConfig, Plugin } from '@cleocode/kernel';
+import { composePlugins } from '@cleocode/runtime';
 
 /** What the command line says about how messages come and who handles them. */
 export interface HandlerFlags {
@@ -13,17 +14,17 @@ export interface KernelConfigOptions {
   stateDir: string;
   credential: Pick<AgentCredential, 'agentId' | 'apiBaseUrl'>;
   loaded: LoadedConfig;
-  flags: HandlerFlags;
+  flags?: HandlerFlags;
+  /** What {@link commandHandlers} made of the flags. */
+  handlers?: readonly Plugin[];
 }
 
-/** What one agent's kernel is made of: the configuration, the flags, and the default plugins for what they leave open. */
-export async function kernelConfig({
-  stateDir,
-  credential,
-  loaded,
-  flags,
-}: KernelConfigOptions): Promise<KernelConfig> {
-  const { composePlugins } = await import('@cleocode/runtime');
+/**
+ * What one agent's kernel is made of: the configuration, the flags, and the default plugins for what they leave open.
+ * Throws `E_TRANSPORT_UNAVAILABLE`.
+ */
+export function kernelConfig(options: KernelConfigOptions): KernelConfig {
+  const { stateDir, credential, loaded, flags = {}, handlers = [] } = options;
   const { transport, plugins, inbox, timeouts } = loaded.config;
   const poller = {
     ...(flags.group && { groups: flags.group }),
@@ -32,19 +33,17 @@ export async function kernelConfig({
   return {
     agent: credential.agentId,
     transport,
-    plugins: composePlugins({
-      stateDir,
-      credential,
-      transport,
-      poller,
-      plugins: [...plugins, ...(await commandHandlers(flags))],
-    }),
+    plugins: composePlugins({ stateDir, credential, transport, poller, plugins: [...plugins, ...handlers] }),
     inbox,
     timeouts,
   };
 }
 
-async function commandHandlers({ exec: commands = [], reply = false }: HandlerFlags): Promise<Plugin[]> {
+/** A handler for each `--exec`. */
+export async function commandHandlers({
+  exec: commands = [],
+  reply = false,
+}: HandlerFlags): Promise<Plugin[]> {
   if (commands.length === 0) return [];
   const { exec } = await import('@cleocode/plugin-deliver');
   return commands.map((command) => exec({ command, reply }));

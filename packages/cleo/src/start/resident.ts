@@ -1,5 +1,5 @@
 import { CleoError } from '@cleocode/contracts';
-import { createKernel, type Kernel, type KernelConfig, type Logger, type StopReport } from '@cleocode/kernel';
+import { createKernel, type Kernel, type KernelConfig, type Logger } from '@cleocode/kernel';
 import type { Output } from '../output.ts';
 import type { AgentEvent } from './events.ts';
 import { type Report, reporter } from './reporter.ts';
@@ -7,7 +7,8 @@ import { showPlugin } from './show-plugin.ts';
 
 export interface ResidentOptions {
   agentId: string;
-  config: KernelConfig;
+  /** Called at the start; what it throws is a failure of this agent alone. */
+  config(): KernelConfig;
   logger: Logger;
   output: Output;
   /** `--stdout`: show each message, whatever else handles it. */
@@ -19,61 +20,69 @@ export interface ResidentOptions {
 /** One agent running in this process: its kernel, and what is told of it. */
 export class Resident {
   readonly agentId: string;
-  readonly #kernel: Kernel;
+  readonly #options: ResidentOptions;
   readonly #report: Report;
+  #kernel: Kernel | undefined;
   /** What happens before it is ready is told after that. */
   #early: AgentEvent[] | undefined = [];
   #transport = '';
-  #stopping: Promise<StopReport> | undefined;
+  /** Showing a message is all that is done with it. */
+  #showing = false;
+  #stopping: Promise<boolean> | undefined;
 
-  constructor({ agentId, config, logger, output, show, named }: ResidentOptions) {
-    let showing = false;
-    this.agentId = agentId;
-    this.#report = reporter(output, { named, whole: () => showing });
+  constructor(options: ResidentOptions) {
+    this.agentId = options.agentId;
+    this.#options = options;
+    this.#report = reporter(options.output, { named: options.named, whole: () => this.#showing });
+  }
+
+  /** Resolves when it is ready. A failure has been rolled back when it rejects. */
+  async start(): Promise<void> {
+    const { agentId } = this;
+    const kernel = this.#makeKernel();
+    this.#kernel = kernel;
+    try {
+      await kernel.start();
+    } catch (error) {
+      throw unwrapped(error);
+    }
+    const plugins = kernel.describe().plugins.map(({ name }) => name);
+    this.#report({ event: 'ready', agentId, transport: this.#transport, pid: process.pid, plugins });
+    this.#tellEarly();
+  }
+
+  /** Drains and ends it. Resolves with whether nothing had to be forced; never rejects. */
+  stop(reason: string): Promise<boolean> {
+    this.#stopping ??= this.#stop(reason);
+    return this.#stopping;
+  }
+
+  #makeKernel(): Kernel {
+    const { config, logger, output, show } = this.#options;
+    const { plugins = [], ...rest } = config();
     const own = showPlugin({
       output,
       report: (event) => {
         if (this.#early) this.#early.push(event);
         else this.#report(event);
       },
-      always: show,
-      handled: () => this.#kernel.describe().handlesMessages,
-      onStart: (facts) => {
-        showing = facts.showing;
-        this.#transport = facts.transport;
+      shows: () => show || !kernel.describe().handlesMessages,
+      onStart: ({ transport, showing }) => {
+        this.#transport = transport;
+        this.#showing = showing;
       },
     });
-    this.#kernel = createKernel({ ...config, logger, plugins: [...(config.plugins ?? []), own] });
+    const kernel = createKernel({ ...rest, logger, plugins: [...plugins, own] });
+    return kernel;
   }
 
-  /** Resolves when it is ready. A failure has been rolled back when it rejects. */
-  async start(): Promise<void> {
-    const { agentId } = this;
-    try {
-      await this.#kernel.start();
-    } catch (error) {
-      throw unwrapped(error);
-    }
-    const plugins = this.#kernel.describe().plugins.map(({ name }) => name);
-    this.#report({ event: 'ready', agentId, transport: this.#transport, pid: process.pid, plugins });
+  async #stop(reason: string): Promise<boolean> {
+    // It could not be started and was told as a failure: there is nothing to stop.
+    if (!this.#kernel || this.#kernel.state === 'failed') return true;
+    const { drained, released, forced, ok } = await this.#kernel.stop(reason);
     this.#tellEarly();
-  }
-
-  /** Drains and ends it; the same report for every caller. Never rejects. */
-  stop(reason: string): Promise<StopReport> {
-    this.#stopping ??= this.#stop(reason);
-    return this.#stopping;
-  }
-
-  async #stop(reason: string): Promise<StopReport> {
-    const { agentId } = this;
-    // It could not be started, and was told as a failure: there is nothing to stop.
-    const failed = this.#kernel.state === 'failed';
-    const report = await this.#kernel.stop(reason);
-    const { drained, released, forced, ok } = report;
-    this.#tellEarly();
-    if (!failed) this.#report({ event: 'stopped', agentId, reason, drained, released, forced, ok });
-    return report;
+    this.#report({ event: 'stopped', agentId: this.agentId, reason, drained, released, forced, ok });
+    return ok;
   }
 
   #tellEarly(): void {

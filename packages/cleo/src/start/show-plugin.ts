@@ -7,19 +7,17 @@ import { type AgentEvent, agentEvent } from './events.ts';
 export interface ShowOptions {
   output: Output;
   report(event: AgentEvent): void;
-  /** Handle messages by showing them even where another plugin handles them. */
-  always: boolean;
-  /** Whether another plugin handles messages; asked once all of them have started. */
-  handled(): boolean;
+  /** Whether messages are handled by showing them; asked once all other plugins have started. */
+  shows(): boolean;
   /** Called at the start with what is known by then. */
-  onStart(facts: { agentId: string; transport: string; showing: boolean }): void;
+  onStart(facts: { transport: string; showing: boolean }): void;
 }
 
 /**
  * The command's own plugin, last in the list: tells what happens in the inbox, and handles messages by showing them when
- * nobody else does. A message is done when the system has taken its line.
+ * nobody else does. Such a message is done when the system has taken its line.
  */
-export function showPlugin({ output, report, always, handled, onStart }: ShowOptions): Plugin {
+export function showPlugin({ output, report, shows, onStart }: ShowOptions): Plugin {
   return definePlugin({
     name: '@cleocode/cleo',
     version: ownVersion(),
@@ -27,16 +25,16 @@ export function showPlugin({ output, report, always, handled, onStart }: ShowOpt
     requires: { inbox: services.inbox, agent: services.agent, transport: services.transport },
     setup(ctx, _options, { inbox, agent, transport }) {
       ctx.on('init', () => {
-        const tell = inbox.observe((event) => {
+        const stopObserving = inbox.observe((event) => {
           const told = agentEvent(agent.id, event);
           if (told) report(told);
         });
-        ctx.defer(tell);
+        ctx.defer(stopObserving);
       });
       ctx.on('start', () => {
-        const showing = always || !handled();
+        const showing = shows();
         if (showing) ctx.on('message', () => output.flushed());
-        onStart({ agentId: agent.id, transport: transport.name, showing });
+        onStart({ transport: transport.name, showing });
       });
     },
   })();

@@ -19,32 +19,37 @@ const FLUSH_AFTER_MS = 1_000;
 export async function untilStopped(
   residents: readonly Resident[],
   output: Output,
-  onReady: () => void,
+  onReady: (first: Resident) => void,
 ): Promise<number> {
   const end = new Ending(residents, output);
   // What a plugin keeps open is its own affair: a process without open handles would otherwise simply end.
   const alive = setInterval(() => {}, 2 ** 30);
   try {
-    const failed = await startAll(residents, output, end);
-    if (failed < residents.length && !end.begun) onReady();
+    const ready = await startAll(residents, output, end);
+    if (!end.begun) onReady(ready[0]!);
     // A process that is killed later leaves a warm cache all the same.
     setTimeout(flushCompileCache, FLUSH_AFTER_MS).unref();
     const ok = await end.reached;
-    return ok && failed === 0 ? EXIT.done : EXIT.failed;
+    return ok && ready.length === residents.length ? EXIT.done : EXIT.failed;
   } finally {
     clearInterval(alive);
     end.unbind();
   }
 }
 
-async function startAll(residents: readonly Resident[], output: Output, end: Ending): Promise<number> {
+/** Starts all of them and answers those that are ready; what kept the others from it has been told. */
+async function startAll(
+  residents: readonly Resident[],
+  output: Output,
+  end: Ending,
+): Promise<readonly Resident[]> {
   const results = await Promise.allSettled(residents.map((one) => one.start()));
   // Stopped while starting: that is what was asked for.
-  if (end.begun) return 0;
+  if (end.begun) return residents;
   const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
   if (errors.length === residents.length) throw errors[0];
   for (const error of errors) output.failure(failureOf(error));
-  return errors.length;
+  return residents.filter((_, index) => results[index]!.status === 'fulfilled');
 }
 
 /** Why and how the agents of this process end. */
@@ -97,9 +102,9 @@ class Ending {
     const slow = setTimeout(() => {
       this.#output.note('Stopping: waiting for what is being handled. Ctrl-C again ends it at once.');
     }, SLOW_STOP_MS);
-    void Promise.all(this.#residents.map((one) => one.stop(reason))).then((reports) => {
+    void Promise.all(this.#residents.map((one) => one.stop(reason))).then((clean) => {
       clearTimeout(slow);
-      this.#resolve(!this.#crashed && reports.every(({ ok }) => ok));
+      this.#resolve(!this.#crashed && clean.every(Boolean));
     });
   }
 }
