@@ -10,9 +10,11 @@ export interface IntakeSource {
    */
   readonly ackable: boolean;
   /**
-   * Given by a source that pages: these messages are everything unread with a greater `seq`, in ascending order, up to
-   * the last of them (0 for a backend without `seq`, read from its beginning). Only such a page may refill a
-   * conversation that had to turn a message away; anything pushed behind that gap would break the order.
+   * Given by a source that pages from a cursor: everything unread up to this `seq` has been taken before, and these
+   * messages are all that is unread after it, in ascending order, up to the last of them. 0 for a backend without `seq`,
+   * read from its beginning. A page read ahead, past a message that was turned away, does not say it.
+   *
+   * Only such a page may refill a conversation that had to turn a message away; anything else would get in before it.
    */
   readonly afterSeq?: number;
 }

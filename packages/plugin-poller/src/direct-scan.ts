@@ -67,22 +67,27 @@ export class DirectScan {
     }
     let position = this.#cursor;
     const turnedAway = new Set<string>();
-    let ahead = 0;
+    let pagesAhead = 0;
     for (;;) {
       const limit = await this.#pageSize(signal);
       const page = await this.#poll(position, limit, signal);
       const seqs = page.map(seqOf).filter((seq) => seq !== undefined);
       this.#cursorless = page.length > 0 && seqs.length === 0;
       const { inbox } = this.#options;
-      const { deferred } = inbox.receive(page, { name: 'poll', ackable: true, afterSeq: position });
+      const ahead = turnedAway.size > 0;
+      const { deferred } = inbox.receive(page, {
+        name: 'poll',
+        ackable: true,
+        ...(!ahead && { afterSeq: position }),
+      });
       const last = Math.max(position, ...seqs);
-      if (turnedAway.size === 0) this.#cursor = deferred.length > 0 ? before(deferred, position) : last;
+      if (!ahead) this.#cursor = deferred.length > 0 ? before(deferred, position) : last;
       for (const message of deferred) if (message) turnedAway.add(conversationOf(message));
 
       if (page.length < limit && !endedEarly(page)) return { readAll: true, turnedAway, windowFull: false };
       // Without a cursor that moves, the next page would be this one again.
       if (last === position) return { readAll: false, turnedAway, windowFull: true };
-      if (turnedAway.size > 0 && (++ahead > LOOK_AHEAD_PAGES || inbox.room === 0))
+      if (turnedAway.size > 0 && (++pagesAhead > LOOK_AHEAD_PAGES || inbox.room === 0))
         return { readAll: false, turnedAway, windowFull: false };
       position = last;
     }

@@ -72,7 +72,8 @@ export class HandlerInbox implements Inbox {
   readonly #stopping = new AbortController();
   readonly #counts = { done: 0, failed: 0, dead: 0, dropped: 0 };
   #ready: Lane[] = [];
-  #gap: number | undefined;
+  /** Something was turned away that the backend still holds: what comes later must wait for it. */
+  #gap = false;
   #closed = false;
 
   constructor(options: HandlerInboxOptions) {
@@ -87,14 +88,14 @@ export class HandlerInbox implements Inbox {
 
   receive(messages: readonly ConduitMessage[], source: IntakeSource): ReceiveResult {
     const result: ReceiveResult = { accepted: 0, duplicates: 0, deferred: [] };
-    if (this.#gap !== undefined && source.afterSeq !== undefined && source.afterSeq < this.#gap)
-      this.#gap = undefined;
+    // Such a page brings what is missing first.
+    if (source.afterSeq !== undefined) this.#gap = false;
     for (const message of messages) {
       if (!isWhole(message)) this.#options.onError(notWhole(source));
       else if (this.#skip(message, source)) result.duplicates += 1;
-      else if (this.#gap !== undefined || this.room === 0) {
+      else if (this.#gap || this.room === 0) {
         // What another view shows need not be in the agent's own list: nothing there would ever fill the gap.
-        if (source.ackable) this.#gap ??= message.seq ?? Number.POSITIVE_INFINITY;
+        if (source.ackable) this.#gap = true;
         result.deferred.push(message);
       } else {
         this.#accept(message, source);

@@ -1,44 +1,24 @@
 import type { ConduitMessage, IntakeSource } from '@cleocode/contracts';
 
 /**
- * Where messages were turned away that the backend still holds: what comes later must not get in before them. A message
- * without `seq` counts as one beyond all others.
+ * The `seq` of the last message that was turned away and that the backend still holds; 0 where it has none. While there is a
+ * gap, only a page from a cursor gets in: it brings what is missing first.
  */
-export interface Gap {
-  /** A page that begins before this may refill: at first the first that is missing. */
-  readonly from: number;
-  /** The last that was turned away: a page that has come this far has closed the gap. */
-  readonly to: number;
+export type Gap = number | undefined;
+
+/** Whether a message of `source` could get in before something that is missing. */
+export function overtakes(gap: Gap, source: IntakeSource): boolean {
+  return gap !== undefined && source.afterSeq === undefined;
 }
 
-const BEYOND = Number.POSITIVE_INFINITY;
-
-/** Whether `message` would get in before something that is missing. */
-export function overtakes(
-  gap: Gap | undefined,
-  { seq = BEYOND }: ConduitMessage,
-  source: IntakeSource,
-): boolean {
-  if (!gap || seq < gap.from) return false;
-  return source.afterSeq === undefined || source.afterSeq >= gap.from;
-}
-
-/** The gap after `message` was turned away. */
-export function widened(
-  gap: Gap | undefined,
-  { seq }: ConduitMessage,
-  source: IntakeSource,
-): Gap | undefined {
+/** The gap after a message was turned away. */
+export function widened(gap: Gap, { seq = 0 }: ConduitMessage, source: IntakeSource): Gap {
   // What another view shows need not be in the agent's own list: nothing there would ever fill the gap.
   if (!source.ackable) return gap;
-  return { from: Math.min(gap?.from ?? BEYOND, seq ?? BEYOND), to: Math.max(gap?.to ?? 0, seq ?? 0) };
+  return Math.max(gap ?? 0, seq);
 }
 
-/**
- * The gap after `message` got in. Pages show everything in ascending order, so what they have passed is here or gone, and the
- * next page goes on from there: what it does not bring in widens the gap again. Without `seq` nobody can tell how far that is.
- */
-export function narrowed(gap: Gap | undefined, { seq = BEYOND }: ConduitMessage): Gap | undefined {
-  if (!gap || seq >= gap.to) return undefined;
-  return seq < gap.from ? gap : { from: gap.to, to: gap.to };
+/** The gap after a message got in. Pages ascend: one that has come this far has brought everything that was missing. */
+export function narrowed(gap: Gap, { seq = 0 }: ConduitMessage): Gap {
+  return gap === undefined || seq >= gap ? undefined : gap;
 }

@@ -22,7 +22,7 @@ export interface Lane {
   /** Handling one, or waiting before a retry: not to be started again. */
   busy: boolean;
   /** What it had to turn away; what comes after that must wait for it. */
-  gap: Gap | undefined;
+  gap: Gap;
   /** Whoever was turned away should hear when there is room. */
   refused: boolean;
 }
@@ -43,7 +43,7 @@ export class Lanes {
   readonly #items = new Map<string, Item>();
   #bytes = 0;
   /** Set when the inbox as a whole was full: the same rule as a lane's gap, for every lane. */
-  #gap: Gap | undefined;
+  #gap: Gap;
   #refused = false;
 
   constructor(limits: LaneLimits) {
@@ -70,14 +70,14 @@ export class Lanes {
     const key = messageKey(message);
     const name = message.threadId ?? message.groupId ?? message.from;
     let lane = this.#lanes.get(name);
-    if (this.room === 0 || overtakes(this.#gap, message, source)) {
+    if (this.room === 0 || overtakes(this.#gap, source)) {
       this.#gap = widened(this.#gap, message, source);
       this.#refused = true;
       return undefined;
     }
     // From here on its own lane answers for it.
     this.#gap = narrowed(this.#gap, message);
-    if (lane && (lane.items.length >= this.#limits.laneCapacity || overtakes(lane.gap, message, source))) {
+    if (lane && (lane.items.length >= this.#limits.laneCapacity || overtakes(lane.gap, source))) {
       lane.gap = widened(lane.gap, message, source);
       lane.refused = true;
       return undefined;
@@ -110,7 +110,7 @@ export class Lanes {
     lane.items.shift();
     this.#items.delete(item.key);
     this.#bytes -= item.message.content.length;
-    if (lane.items.length === 0 && !lane.gap) this.#lanes.delete(lane.name);
+    if (lane.items.length === 0 && lane.gap === undefined) this.#lanes.delete(lane.name);
     const { capacity, laneCapacity } = this.#limits;
     const laneHasRoom = lane.refused && atMark(lane.items.length, laneCapacity);
     const inboxHasRoom = this.#refused && this.room > 0 && atMark(this.#items.size, capacity);
