@@ -263,7 +263,7 @@ export class HandlerInbox implements Inbox {
     if (lane.items.length > 0) this.#ready.push(lane);
     else this.#lanes.delete(conversationOf(item.message));
     const size = this.#items.size;
-    if (this.#gap !== undefined && (size === CAPACITY / 2 || size === 0)) this.#emit({ type: 'room' });
+    if (this.#gap && (size === CAPACITY / 2 || size === 0)) this.#emit({ type: 'room' });
     if (size <= CAPACITY / 2) this.#roomAgain();
   }
 
