@@ -86,7 +86,7 @@ it('with five short and five endless handlers: the short ones finish, the endles
     ok: true,
     forced: [],
   });
-  expect(report.durationMs).toBeLessThan(1_000);
+  expect(report.durationMs).toBeLessThan(4_000);
   expect(bench.transport.acked).toEqual(names('short'));
   expect(ended.map(({ message: { id } }) => id)).toEqual(names('endless'));
   for (const { signal } of ended) expect(signal.reason).toMatchObject({ message: 'the kernel is stopping' });
@@ -189,7 +189,7 @@ it('does not wait long for acks that do not get through', async () => {
   await until(() => bench.kernel.inbox.stats().done === 1);
   const report = await bench.kernel.stop();
   expect(report).toMatchObject({ drained: true, ok: true });
-  expect(report.durationMs).toBeLessThan(1_000);
+  expect(report.durationMs).toBeLessThan(4_000);
 });
 
 it('forgets in a failed start what was received before: it is unread at the backend', async () => {
