@@ -10,9 +10,9 @@ import type { Delivery, HookOptions, Kernel, KernelConfig, Plugin } from '../ind
 import { define, kernelOf, plugin, type Records, recordLogs } from '../kernel.test.kit.ts';
 import { MemoryJournal } from './memory-journal.ts';
 
-export const POLL: IntakeSource = { name: 'poll', ackable: true };
+const POLL: IntakeSource = { name: 'poll', ackable: true };
 
-export type Handler = (delivery: Delivery) => unknown;
+type Handler = (delivery: Delivery) => unknown;
 
 export interface BenchOptions extends KernelConfig {
   /** One plugin each, named `handler-1`, `handler-2`, … */
@@ -61,7 +61,7 @@ export async function startBench({ handlers = [], journal, ...config }: BenchOpt
   };
 }
 
-export function handlerPlugin(name: string, handler: Handler | [Handler, HookOptions]): Plugin {
+function handlerPlugin(name: string, handler: Handler | [Handler, HookOptions]): Plugin {
   const [run, options] = [handler].flat() as [Handler, HookOptions?];
   return plugin(name, (ctx) => void ctx.on('message', run, options));
 }
