@@ -1,6 +1,5 @@
-import { errorText } from '@cleocode/contracts';
+import { errorText, withDeadline } from '@cleocode/contracts';
 import type { KernelTimeouts } from './config/types.ts';
-import { withDeadline } from './deadline.ts';
 import { KernelError } from './errors.ts';
 import type { HookEntry, HookRun, Hooks } from './hooks.ts';
 import type { Logger } from './logger.ts';

@@ -1,6 +1,5 @@
-import { errorText } from '@cleocode/contracts';
+import { errorText, withDeadline } from '@cleocode/contracts';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { withDeadline } from './deadline.ts';
 import { KernelError } from './errors.ts';
 import type { Plugin } from './plugin.ts';
 

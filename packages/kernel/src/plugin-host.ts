@@ -1,5 +1,4 @@
-import { errorText, type ServiceRef } from '@cleocode/contracts';
-import { isThenable, withDeadline } from './deadline.ts';
+import { errorText, isThenable, type ServiceRef, withDeadline } from '@cleocode/contracts';
 import { KernelError, type Phase } from './errors.ts';
 import type { HookEntry, Hooks } from './hooks.ts';
 import type { Logger } from './logger.ts';

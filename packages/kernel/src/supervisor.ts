@@ -1,5 +1,4 @@
-import { errorText } from '@cleocode/contracts';
-import { backoff, pause } from './deadline.ts';
+import { backoff, errorText, pause } from '@cleocode/contracts';
 import type { Logger } from './logger.ts';
 
 const RESTART_BASE_MS = 1_000;

@@ -1,4 +1,4 @@
-import { CleoError, type Transport } from '@cleocode/contracts';
+import { CleoError, type Transport, withDeadline } from '@cleocode/contracts';
 
 /** What bounds a call to the outside. */
 export interface Bounds {
@@ -12,32 +12,19 @@ export interface Bounds {
  * Runs `work` with a signal of its own, which aborts at the deadline or with `bounds.signal`. The promise settles then
  * even if `work` never looks at its signal; a late outcome goes to nobody.
  */
-export function callWithin<T>(
-  bounds: Bounds,
+export async function callWithin<T>(
+  { timeoutMs, signal }: Bounds,
   timedOut: () => CleoError,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const { timeoutMs, signal } = bounds;
-  return new Promise<T>((resolve, reject) => {
-    const own = new AbortController();
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', giveUp);
-    };
-    const fail = (error: unknown) => {
-      end();
-      reject(error);
-      own.abort(error);
-    };
-    const giveUp = () => fail(signal.reason);
-    const timer = setTimeout(() => fail(timedOut()), timeoutMs);
-    signal.addEventListener('abort', giveUp);
-    if (signal.aborted) return giveUp();
-    new Promise<T>((settle) => settle(work(own.signal))).then((value) => {
-      end();
-      resolve(value);
-    }, fail);
-  });
+  const own = new AbortController();
+  try {
+    signal.throwIfAborted();
+    return await withDeadline((async () => work(own.signal))(), timeoutMs, timedOut, signal);
+  } catch (error) {
+    own.abort(error);
+    throw error;
+  }
 }
 
 /** One call of a transport, within bounds: a transport that never answers must not wedge its caller. */

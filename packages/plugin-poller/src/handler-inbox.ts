@@ -9,6 +9,7 @@ import {
   isMentioned,
   messageKey,
   type ReceiveResult,
+  Waiters,
 } from '@cleocode/contracts';
 import type { AckQueue } from './ack-queue.ts';
 import { conversationOf } from './conversation.ts';
@@ -67,7 +68,7 @@ export class HandlerInbox implements Inbox {
   readonly #lanes = new Map<string, Lane>();
   readonly #items = new Map<string, Item>();
   readonly #observers = new Set<(event: InboxEvent) => void>();
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Waiters();
   readonly #running = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   readonly #counts = { done: 0, failed: 0, dead: 0, dropped: 0 };
@@ -106,20 +107,9 @@ export class HandlerInbox implements Inbox {
     return result;
   }
 
-  waitForRoom(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason);
-      if (this.room > 0) return resolve();
-      const settle = (end: () => void) => {
-        this.#waiters.delete(onRoom);
-        signal.removeEventListener('abort', onAbort);
-        end();
-      };
-      const onRoom = () => settle(resolve);
-      const onAbort = () => settle(() => reject(signal.reason));
-      this.#waiters.add(onRoom);
-      signal.addEventListener('abort', onAbort);
-    });
+  async waitForRoom(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.room === 0) await this.#waiters.wait(signal);
   }
 
   stats(): InboxStats {
@@ -268,7 +258,7 @@ export class HandlerInbox implements Inbox {
   }
 
   #roomAgain(): void {
-    if (this.room > 0) for (const wake of [...this.#waiters]) wake();
+    if (this.room > 0) this.#waiters.wake();
   }
 
   #emit(event: InboxEvent): void {

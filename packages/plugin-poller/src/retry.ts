@@ -1,4 +1,4 @@
-import { CleoError } from '@cleocode/contracts';
+import { backoff, CleoError } from '@cleocode/contracts';
 
 const BASE_MS = 1_000;
 /** With jitter, an agent hears again within this time of its backend's return, and asks a dead one twice a minute. */
@@ -30,5 +30,5 @@ export function jittered(ms: number, random: () => number = Math.random): number
 function ownDelay(error: unknown, failures: number, random: () => number): number {
   if (isAuthError(error))
     return REFUSED_KEY_MS[Math.min(failures, REFUSED_KEY_MS.length - 1)]! * (1 + random() / 10);
-  return Math.min(CAP_MS, BASE_MS * 2 ** failures) * (0.5 + random() / 2);
+  return backoff(failures, BASE_MS, CAP_MS, random);
 }

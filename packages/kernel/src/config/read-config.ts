@@ -1,5 +1,5 @@
 import { basename, extname } from 'node:path';
-import { withDeadline } from '../deadline.ts';
+import { withDeadline } from '@cleocode/contracts';
 import { KernelError } from '../errors.ts';
 import { isPluginFactory } from '../plugin.ts';
 import { importModule } from './import-module.ts';

@@ -1,5 +1,4 @@
-import { CleoError } from '@cleocode/contracts';
-import { backoff, pause, withDeadline } from '../deadline.ts';
+import { backoff, CleoError, pause, withDeadline } from '@cleocode/contracts';
 
 export interface AckerOptions {
   ack(ids: string[], signal: AbortSignal): Promise<void>;

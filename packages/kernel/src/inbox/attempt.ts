@@ -1,5 +1,4 @@
-import { CleoError } from '@cleocode/contracts';
-import { isThenable } from '../deadline.ts';
+import { CleoError, isThenable } from '@cleocode/contracts';
 import { KernelError } from '../errors.ts';
 import type { HookEntry, HookRun } from '../hooks.ts';
 import { HandlerDelivery, type Outbox } from './delivery.ts';

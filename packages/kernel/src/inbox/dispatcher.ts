@@ -1,5 +1,11 @@
-import { errorText, type InboxEvent, type Journal } from '@cleocode/contracts';
-import { backoff, isThenable, withDeadline } from '../deadline.ts';
+import {
+  backoff,
+  errorText,
+  type InboxEvent,
+  isThenable,
+  type Journal,
+  withDeadline,
+} from '@cleocode/contracts';
 import type { Hooks } from '../hooks.ts';
 import type { Logger } from '../logger.ts';
 import { Attempt } from './attempt.ts';

@@ -7,6 +7,7 @@ import {
   type IntakeSource,
   messageKey,
   type ReceiveResult,
+  Waiters,
 } from '@cleocode/contracts';
 import { Acker } from './acker.ts';
 import { Dispatcher, type DispatcherParts } from './dispatcher.ts';
@@ -43,7 +44,7 @@ export class KernelInbox implements Inbox {
   readonly #lanes: Lanes;
   readonly #problems = new Problems((event) => this.#announce(event));
   readonly #observers = new Set<(event: InboxEvent) => void>();
-  readonly #roomWaiters = new Set<() => void>();
+  readonly #roomWaiters = new Waiters();
   #open: { parts: InboxParts; dispatcher: Dispatcher; acker: Acker } | undefined;
   #closed = false;
 
@@ -116,20 +117,9 @@ export class KernelInbox implements Inbox {
     return this.receive([message], { name: 'dispatch', ackable: false }).accepted === 1 ? undefined : 'full';
   }
 
-  waitForRoom(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason);
-      if (this.room > 0) return resolve();
-      const settle = (end: () => void) => {
-        this.#roomWaiters.delete(onRoom);
-        signal.removeEventListener('abort', onAbort);
-        end();
-      };
-      const onRoom = () => settle(resolve);
-      const onAbort = () => settle(() => reject(signal.reason));
-      this.#roomWaiters.add(onRoom);
-      signal.addEventListener('abort', onAbort);
-    });
+  async waitForRoom(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.room === 0) await this.#roomWaiters.wait(signal);
   }
 
   stats(): InboxStats {
@@ -213,7 +203,7 @@ export class KernelInbox implements Inbox {
   /** Not for each single place: a source that waited should find room for a page. */
   #wakeRoomWaiters(): void {
     if (this.#roomWaiters.size === 0 || this.room < this.#options.capacity / 8) return;
-    for (const wake of [...this.#roomWaiters]) wake();
+    this.#roomWaiters.wake();
   }
 
   #announce(event: ProblemEvent): void {

@@ -1,5 +1,4 @@
-import type { Journal, MaybePromise } from '@cleocode/contracts';
-import { backoff, isThenable, pause } from '../deadline.ts';
+import { backoff, isThenable, type Journal, type MaybePromise, pause } from '@cleocode/contracts';
 import { type Problems, storageProblem } from './problems.ts';
 
 /** What an operation answers when the inbox gave up before the journal worked. */

@@ -57,3 +57,32 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
     typeof (value as { then?: unknown }).then === 'function'
   );
 }
+
+/** Those who wait for one condition; each may give up by its own signal. */
+export class Waiters {
+  readonly #waiting = new Set<() => void>();
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Resolves at the next {@link wake}, or rejects with the reason of `signal`. */
+  wait(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const settle = (end: () => void) => {
+        this.#waiting.delete(onWake);
+        signal.removeEventListener('abort', onAbort);
+        end();
+      };
+      const onWake = () => settle(resolve);
+      const onAbort = () => settle(() => reject(signal.reason));
+      this.#waiting.add(onWake);
+      signal.addEventListener('abort', onAbort);
+    });
+  }
+
+  wake(): void {
+    for (const wake of [...this.#waiting]) wake();
+  }
+}

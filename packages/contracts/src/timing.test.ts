@@ -1,6 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { backoff, isThenable, pause, withDeadline } from './deadline.ts';
-import { never, rejection } from './kernel.test.kit.ts';
+import { backoff, isThenable, pause, Waiters, withDeadline } from './timing.ts';
+
+const never = () => new Promise<never>(() => {});
+const rejection = (promise: Promise<unknown>) =>
+  promise.then(
+    () => expect.unreachable(),
+    (reason) => reason,
+  );
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -99,4 +105,27 @@ it('takes for a promise what can be awaited', () => {
   expect(thenables.map(isThenable)).toEqual([true, true, true]);
   const others = [undefined, null, 0, 'then', {}, withThen({}, true), () => {}];
   expect(others.map(isThenable)).toEqual(Array(7).fill(false));
+});
+
+describe('Waiters', () => {
+  it('wakes all who wait, once', async () => {
+    const waiters = new Waiters();
+    const { signal } = new AbortController();
+    const both = Promise.all([waiters.wait(signal), waiters.wait(signal)]);
+    expect(waiters.size).toBe(2);
+    waiters.wake();
+    await both;
+    expect(waiters.size).toBe(0);
+  });
+
+  it('lets one give up by its own signal, with its reason', async () => {
+    const waiters = new Waiters();
+    const abort = new AbortController();
+    const waiting = rejection(waiters.wait(abort.signal));
+    const reason = new Error('enough');
+    abort.abort(reason);
+    expect(await waiting).toBe(reason);
+    expect(waiters.size).toBe(0);
+    expect(await rejection(waiters.wait(abort.signal))).toBe(reason);
+  });
 });
