@@ -12,7 +12,6 @@ import { UsageError } from './usage-error.ts';
  * Never rejects: what goes wrong is shown as the command line promises.
  */
 export async function run(argv: readonly string[]): Promise<number> {
-  silenceSqliteWarning();
   const output = new Output({
     json: flagged(argv, '--json') || process.env.CLEO_OUTPUT === 'json',
     verbose: flagged(argv, '--verbose'),
@@ -39,6 +38,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 /** Runs one command line and ends the process with its exit code, whatever a plugin left running. */
 export async function main(argv: readonly string[]): Promise<never> {
+  silenceSqliteWarning();
   process.exit(await run(argv));
 }
 
