@@ -267,8 +267,8 @@ describe('messages', () => {
     kernel.inbox.receive([message('m1')], { name: 'poll', ackable: true });
     await vi.waitUntil(() => kernel.inbox.stats().problems.length > 0);
     expect(kernel.inbox.stats().problems).toMatchObject([{ code: 'storage_replaced' }]);
-    await vi.waitUntil(() => logged.length > 0, { timeout: 5_000 });
-    expect(logged[0]).toMatchObject({ level: 'error', fields: { code: 'E_STORAGE_REPLACED' } });
+    const said = () => logged.find(({ fields }) => fields.code === 'E_STORAGE_REPLACED');
+    expect(await vi.waitUntil(said, { timeout: 5_000 })).toMatchObject({ level: 'error' });
     expect(handled).toEqual([]);
   });
 });
