@@ -42,17 +42,19 @@ export class Hooks {
   readonly #placed: Record<HookName, Placed[]> = { init: [], start: [], message: [], stop: [] };
   readonly #carriers: Partial<Record<HookName, Carrier>> = {};
   readonly #begun = new Set<HookName>();
+  /** Asked for every message: looked up once per change. */
+  #handlesMessages: boolean | undefined;
 
   /** Adds a handler of the plugin at `position` in the resolved order; returns the function that takes it away. */
   add(entry: HookEntry, position: number): () => void {
     const placed = { entry, stage: stageOf(entry.hook, position, BANDS[entry.band]) };
     this.#placed[entry.hook].push(placed);
-    delete this.#carriers[entry.hook];
+    this.#changed(entry.hook);
     return () => {
       if (!entry.active) return;
       entry.active = false;
       this.#placed[entry.hook] = this.#placed[entry.hook].filter((other) => other !== placed);
-      delete this.#carriers[entry.hook];
+      this.#changed(entry.hook);
     };
   }
 
@@ -62,7 +64,8 @@ export class Hooks {
 
   /** Whether some plugin handles messages; one that only looks at them first (`pre`) does not. */
   get handlesMessages(): boolean {
-    return this.#placed.message.some(({ entry }) => entry.band !== 'pre');
+    this.#handlesMessages ??= this.#placed.message.some(({ entry }) => entry.band !== 'pre');
+    return this.#handlesMessages;
   }
 
   /** Which hook has begun that makes it too late to add a handler for `hook`, if any. */
@@ -76,6 +79,11 @@ export class Hooks {
     if (hook !== 'message') this.#begun.add(hook);
     this.#carriers[hook] ??= this.#build(hook);
     return this.#carriers[hook].promise(argument, run);
+  }
+
+  #changed(hook: HookName): void {
+    delete this.#carriers[hook];
+    this.#handlesMessages = undefined;
   }
 
   /** Tapable cannot untap, so a changed set of handlers is a new hook; a pass under way keeps the one it began with. */

@@ -10,13 +10,13 @@ export interface HandlerFailure {
 }
 
 const NOTHING = Promise.resolve();
+const NONE: readonly HandlerFailure[] = [];
 
 /**
  * One pass of a message over its handlers. Each handler is contained: what it throws, rejects with, or never settles is
  * noted under its plugin's name, and the next one runs. Handlers that succeeded in an earlier attempt are left out.
  */
 export class Attempt implements HookRun {
-  readonly failures: HandlerFailure[] = [];
   /** A stop gave it up before every handler had its turn. */
   cutShort = false;
   dropped: { plugin: string; reason: string } | undefined;
@@ -24,6 +24,7 @@ export class Attempt implements HookRun {
   readonly #number: number;
   readonly #outbox: Outbox;
   readonly #timeoutMs: number;
+  #failures: HandlerFailure[] | undefined;
   #current: HandlerDelivery | undefined;
   #abandonedFor: unknown;
   #release: (() => void) | undefined;
@@ -33,6 +34,10 @@ export class Attempt implements HookRun {
     this.#number = number;
     this.#outbox = outbox;
     this.#timeoutMs = timeoutMs;
+  }
+
+  get failures(): readonly HandlerFailure[] {
+    return this.#failures ?? NONE;
   }
 
   /** The failure that decides: one that no retry can help, else the first. */
@@ -111,7 +116,8 @@ export class Attempt implements HookRun {
 
   #failed(entry: HookEntry, delivery: HandlerDelivery, error: unknown): void {
     delivery.end(error);
-    this.failures.push({ plugin: entry.plugin, error });
+    this.#failures ??= [];
+    this.#failures.push({ plugin: entry.plugin, error });
   }
 }
 

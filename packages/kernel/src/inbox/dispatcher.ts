@@ -46,7 +46,7 @@ export class Dispatcher {
   readonly #outbox: Outbox;
   readonly #givenUp = new AbortController();
   /** Items between `begin` and their last step, each with its attempt once the journal has it. */
-  readonly #working = new Map<Item, Attempt | undefined>();
+  readonly #working = new Set<Item>();
   readonly #retries = new Set<NodeJS.Timeout>();
   /** Lanes with work and nobody at it. */
   #ready: Lane[] = [];
@@ -68,7 +68,7 @@ export class Dispatcher {
 
   /** What is being worked on: journaled, or in the hands of handlers. */
   get working(): Item[] {
-    return [...this.#working.keys()];
+    return [...this.#working];
   }
 
   open(): void {
@@ -110,7 +110,7 @@ export class Dispatcher {
   /** Aborts the handlers that still run and stops waiting for the journal. */
   giveUp(reason: Error): void {
     this.#givenUp.abort(reason);
-    for (const attempt of this.#working.values()) attempt?.abandon(reason);
+    for (const { attempt } of this.#working) attempt?.abandon(reason);
   }
 
   /** Resolves with `true` when nothing is being worked on, with `false` after `ms`. */
@@ -128,7 +128,8 @@ export class Dispatcher {
   /** One attempt at one message. Never rejects. The slot is given back as soon as no handler runs any more. */
   async #work(item: Item): Promise<void> {
     const { hooks, messageTimeoutMs, options } = this.#parts;
-    this.#working.set(item, undefined);
+    item.attempt = undefined;
+    this.#working.add(item);
     const answer = this.#journal.ask(begin, item.key);
     const begun = isThenable(answer) ? await answer : answer;
     if (begun === GAVE_UP || begun.state !== 'begun') {
@@ -152,7 +153,7 @@ export class Dispatcher {
       this.#parts.emit({ type: 'message', message: item.message, attempt: number, source: item.source });
     const started = performance.now();
     const attempt = new Attempt(item, number, this.#outbox, messageTimeoutMs);
-    this.#working.set(item, attempt);
+    item.attempt = attempt;
     this.inFlight += 1;
     await hooks.run('message', undefined, attempt);
     this.inFlight -= 1;

@@ -1,6 +1,7 @@
 import type { ConduitMessage, IntakeSource } from '@cleocode/contracts';
 import { messageKey } from '@cleocode/contracts';
 import type { HookEntry } from '../hooks.ts';
+import type { Attempt } from './attempt.ts';
 import { type Gap, narrowed, overtakes, widened } from './gap.ts';
 
 /** A message the inbox has taken responsibility for. */
@@ -13,6 +14,8 @@ export interface Item {
   readonly ackIds: string[];
   /** Handlers that need not run again on a retry. */
   handled: HookEntry[] | undefined;
+  /** The pass over the handlers that is under way. */
+  attempt: Attempt | undefined;
 }
 
 /** The messages of one conversation, in order; at most one of them is being handled. */
@@ -94,6 +97,7 @@ export class Lanes {
       lane,
       ackIds: source.ackable ? [message.id] : [],
       handled: undefined,
+      attempt: undefined,
     };
     lane.items.push(item);
     this.#items.set(key, item);
