@@ -1,9 +1,14 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Output } from '../output.ts';
 import type { AgentEvent } from './events.ts';
 import { reporter } from './reporter.ts';
 
-afterEach(() => vi.restoreAllMocks());
+// Hints name the command as it was called: here, by nobody's script.
+beforeEach(() => vi.stubEnv('npm_lifecycle_event', undefined));
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
 
 function told(events: AgentEvent[], { json = false, named = false, whole = false } = {}): string {
   let text = '';
