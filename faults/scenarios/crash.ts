@@ -25,6 +25,7 @@ const kills: Scenario = {
       await agent.kill();
     }
     const last = bench.agent('prime');
+    await last.ready();
     await child.exit;
     equal(sent().length, count, 'every send was confirmed');
     await until('everything is handled and acked', async () => (await bench.unread('prime')) === 0, 60_000);
@@ -111,6 +112,7 @@ const beforeDone: Scenario = {
     equal(bench.ledger.starts().length, 0);
     equal(await bench.unread('prime'), 1, 'nothing was acked before done');
     const again = bench.agent('prime');
+    await again.ready();
     await until('handled', () => bench.ledger.handled().has(fatal!));
     equal((await again.stop()).code, 0);
   },
