@@ -27,7 +27,7 @@ export class Replayer {
     return handedOver.size < pending.length;
   }
 
-  /** The inbox is asked only while it has room, and what it turns away is offered again: it waits for that very message. */
+  /** The inbox is asked only while it has room; what it turns away all the same is offered again. */
   #handOver(key: string): boolean {
     if (this.#inbox.room === 0) return false;
     const message = this.#letters.messageToReplay(key);

@@ -68,6 +68,16 @@ describe('a conversation that had to turn a message away', () => {
     expect(offer(PUSH, [7])).toEqual([true]);
   });
 
+  it('is open to everything again once a page begins behind what a late push left', () => {
+    const { lanes, offer, finish } = smallLanes();
+    expect(offer(PUSH, [1, 2, 3])).toEqual([true, true, false]);
+    finish(1);
+    finish(2);
+    expect(offer({ name: 'replay', ackable: false }, [1])).toEqual([false]);
+    lanes.proceed(page(3));
+    expect(offer({ name: 'replay', ackable: false }, [1])).toEqual([true]);
+  });
+
   it('takes it for gone when a page that starts before the gap shows only later messages', () => {
     const { offer, finish } = smallLanes();
     offer(PUSH, [1, 2, 3]);

@@ -6,9 +6,10 @@ import type { ConduitMessage, IntakeSource } from '@cleocode/contracts';
  */
 export type Gap = number | undefined;
 
-/** Whether a message of `source` could get in before something that is missing. */
-export function overtakes(gap: Gap, source: IntakeSource): boolean {
-  return gap !== undefined && source.afterSeq === undefined;
+/** Whether a message of `source` could get in before something that is missing; all up to `taken` is not. */
+export function overtakes(gap: Gap, source: IntakeSource, taken: number): boolean {
+  if (gap === undefined || source.afterSeq !== undefined) return false;
+  return taken === 0 || gap > taken;
 }
 
 /** The gap after a message was turned away. */

@@ -99,6 +99,7 @@ export class KernelInbox implements Inbox {
       return result;
     }
     const { parts, dispatcher } = this.#open;
+    this.#lanes.proceed(source);
     for (const message of messages) {
       if (!isWhole(message)) this.#setAside(message, source);
       else if (message.from === parts.agentId) this.#skipOwn(message, source, result);

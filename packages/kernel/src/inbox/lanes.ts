@@ -48,6 +48,8 @@ export class Lanes {
   /** Set when the inbox as a whole was full: the same rule as a lane's gap, for every lane. */
   #gap: Gap;
   #refused = false;
+  /** Everything unread up to this `seq` was taken: what the latest page from a cursor said. */
+  #taken = 0;
 
   constructor(limits: LaneLimits) {
     this.#limits = limits;
@@ -68,19 +70,27 @@ export class Lanes {
     return this.#items.get(key);
   }
 
+  /** Notes how far the source has come, before its messages are accepted. */
+  proceed({ afterSeq = this.#taken }: IntakeSource): void {
+    this.#taken = afterSeq;
+  }
+
   /** Puts one message at the end of its lane, or says no and notes the gap. */
   accept(message: ConduitMessage, source: IntakeSource): Item | undefined {
     const key = messageKey(message);
     const name = message.threadId ?? message.groupId ?? message.from;
     let lane = this.#lanes.get(name);
-    if (this.room === 0 || overtakes(this.#gap, source)) {
+    if (this.room === 0 || overtakes(this.#gap, source, this.#taken)) {
       this.#gap = widened(this.#gap, message, source);
       this.#refused = true;
       return undefined;
     }
     // From here on its own lane answers for it.
     this.#gap = narrowed(this.#gap, message);
-    if (lane && (lane.items.length >= this.#limits.laneCapacity || overtakes(lane.gap, source))) {
+    if (
+      lane &&
+      (lane.items.length >= this.#limits.laneCapacity || overtakes(lane.gap, source, this.#taken))
+    ) {
       lane.gap = widened(lane.gap, message, source);
       lane.refused = true;
       return undefined;
