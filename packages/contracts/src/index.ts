@@ -11,3 +11,4 @@ export { defineService, type ServiceOf, type ServiceRef } from './service.ts';
 export * from './timing.ts';
 export * from './transport.ts';
 export * from './wire.ts';
+export * from './wire-http.ts';
