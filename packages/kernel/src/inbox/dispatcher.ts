@@ -139,7 +139,7 @@ export class Dispatcher {
       return this.#finish(item);
     }
     const { attempt: number, failures } = begun;
-    const ended = endedBefore(number, failures, options.maxAttempts);
+    const ended = item.unusable ?? endedBefore(number, failures, options.maxAttempts);
     if (ended) {
       this.#freeSlot();
       return this.#bury(item, ended, number - 1);

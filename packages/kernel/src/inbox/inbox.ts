@@ -14,6 +14,7 @@ import { Dispatcher, type DispatcherParts } from './dispatcher.ts';
 import { type Item, Lanes } from './lanes.ts';
 import { type InboxOptions, withDefaults } from './options.ts';
 import { type ProblemEvent, Problems } from './problems.ts';
+import { isWhole, remainsOf, UNUSABLE } from './unusable.ts';
 
 /** What the inbox works with; known once the plugins are set up. */
 export interface InboxParts
@@ -101,7 +102,7 @@ export class KernelInbox implements Inbox {
     const { parts, dispatcher } = this.#open;
     this.#lanes.proceed(source);
     for (const message of messages) {
-      if (!isWhole(message)) this.#setAside(message, source);
+      if (!isWhole(message)) this.#setAside(message, source, result);
       else if (message.from === parts.agentId) this.#skipOwn(message, source, result);
       else this.#take(message, source, result);
     }
@@ -165,14 +166,14 @@ export class KernelInbox implements Inbox {
     return { drained, released };
   }
 
-  #take(message: ConduitMessage, source: IntakeSource, result: ReceiveResult): void {
+  #take(message: ConduitMessage, source: IntakeSource, result: ReceiveResult, unusable?: string): void {
     const known = this.#lanes.get(messageKey(message));
     if (known) {
       if (source.ackable && !known.ackIds.includes(message.id)) known.ackIds.push(message.id);
       result.duplicates += 1;
       return;
     }
-    const item = this.#lanes.accept(message, source);
+    const item = this.#lanes.accept(message, source, unusable);
     if (!item) {
       result.deferred.push(message);
       return;
@@ -186,12 +187,15 @@ export class KernelInbox implements Inbox {
     result.duplicates += 1;
   }
 
-  #setAside(message: unknown, source: IntakeSource): void {
-    const id = (message as { id?: unknown } | null)?.id;
-    this.#open!.parts.logger.error('a message without id, sender or text content is set aside', {
-      source: source.name,
-      id,
-    });
+  /** What is no message ends as a dead letter and is acked, in its turn; without an id to ack, all that can be done is to say so. */
+  #setAside(bad: unknown, source: IntakeSource, result: ReceiveResult): void {
+    const remains = source.ackable ? remainsOf(bad) : undefined;
+    if (remains) this.#take(remains, source, result, UNUSABLE);
+    else
+      this.#open!.parts.logger.error('a message without id, sender or text content is set aside', {
+        source: source.name,
+        id: (bad as { id?: unknown } | null)?.id,
+      });
   }
 
   #finished(item: Item): void {
@@ -226,16 +230,4 @@ export class KernelInbox implements Inbox {
       }
     }
   }
-}
-
-/** A transport may be anyone's: what it hands over is looked at once. */
-function isWhole(message: unknown): message is ConduitMessage {
-  if (typeof message !== 'object' || message === null) return false;
-  const { id, from, content } = message as Record<string, unknown>;
-  // An agent without an id is `''`: a message from nobody must not pass for its own.
-  return isText(id) && isText(from) && typeof content === 'string';
-}
-
-function isText(value: unknown): boolean {
-  return typeof value === 'string' && value !== '';
 }

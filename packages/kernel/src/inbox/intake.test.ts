@@ -61,9 +61,10 @@ it("skips the agent's own messages, and acks them where they can be acked", asyn
 it('takes nobody for itself in a kernel without an agent', async () => {
   const handler = vi.fn();
   const bench = await startBench({ agent: undefined, transport: undefined, handlers: [handler] });
-  expect(bench.receive(message({ from: '' }))).toEqual({ accepted: 0, duplicates: 0, deferred: [] });
+  bench.receive(message({ id: 'from nobody', from: '' }));
   bench.receive(message());
   await until(() => handler.mock.calls.length === 1);
+  expect(bench.eventsOf('dead')).toMatchObject([{ message: { id: 'from nobody' } }]);
 });
 
 it('counts a message that is in flight already as a duplicate', async () => {
@@ -148,17 +149,10 @@ it('handles the copies of one group message once, and acks every copy that may b
   expect(bench.transport.acked).toEqual(['mine', 'mine too', 'late']);
 });
 
-it('sets aside what is no message, says so once for each, and takes the others of its page', async () => {
+it('sets aside what is no message and cannot be acked, says so, and takes the others of its page', async () => {
   const handled: string[] = [];
   const bench = await startBench({ handlers: [({ message: { id } }) => void handled.push(id)] });
-  const bad = [
-    null,
-    'text',
-    {},
-    message({ id: '' }),
-    message({ from: 7 as never }),
-    message({ content: undefined as never }),
-  ];
+  const bad = [null, 'text', {}, message({ id: '' })];
   const page = [message({ id: 'first' }), ...(bad as never[]), message({ id: 'last' })];
   expect(bench.receive(page)).toEqual({ accepted: 2, duplicates: 0, deferred: [] });
   await until(() => handled.length === 2);
@@ -166,6 +160,35 @@ it('sets aside what is no message, says so once for each, and takes the others o
   expect(bench.log.at('error')).toEqual(
     Array(bad.length).fill('a message without id, sender or text content is set aside'),
   );
+});
+
+it('buries what is no message under its id and acks it, so that it does not come back for ever', async () => {
+  const handled: string[] = [];
+  const journal = new FaultyJournal();
+  const bench = await startBench({ journal, handlers: [({ message: { id } }) => void handled.push(id)] });
+  const nobody = message({ id: 'nobody', from: 7 as never, threadId: 't' });
+  const empty = message({ id: 'empty', content: { text: 'x' } as never, threadId: 't' });
+  bench.receive([nobody, empty, message({ id: 'good', threadId: 't' })]);
+  await until(() => bench.transport.acked.length === 3);
+  expect(handled).toEqual(['good']);
+  expect(bench.transport.acked.sort()).toEqual(['empty', 'good', 'nobody']);
+  expect(bench.eventsOf('dead')).toMatchObject([
+    {
+      message: { id: 'nobody', from: 'unknown' },
+      error: expect.stringMatching(/lacks an id, a sender or text/),
+    },
+    { message: { id: 'empty', content: expect.stringContaining('"text":"x"') } },
+  ]);
+  bench.receive([nobody]);
+  await until(() => bench.transport.acked.length === 4);
+  expect(journal.methodsFor('nobody')).toEqual(['begin', 'dead', 'begin']);
+});
+
+it('neither buries nor acks what a source shows that may not be acked', async () => {
+  const bench = await startBench({ handlers: [() => {}] });
+  bench.receive(message({ id: 'copy', from: '' }), { ackable: false });
+  expect(bench.log.at('error')).toEqual(['a message without id, sender or text content is set aside']);
+  expect(bench.kernel.inbox.stats()).toMatchObject({ queued: 0, inFlight: 0 });
 });
 
 it('takes messages in from the start hook on, and hands them out once every plugin has started', async () => {

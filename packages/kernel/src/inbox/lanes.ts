@@ -12,6 +12,8 @@ export interface Item {
   readonly lane: Lane;
   /** Ids to ack at the backend when it is done: one per copy that an ackable source has shown. */
   readonly ackIds: string[];
+  /** Why no handler may see it. */
+  readonly unusable: string | undefined;
   /** Handlers that need not run again on a retry. */
   handled: HookEntry[] | undefined;
   /** The pass over the handlers that is under way. */
@@ -76,7 +78,7 @@ export class Lanes {
   }
 
   /** Puts one message at the end of its lane, or says no and notes the gap. */
-  accept(message: ConduitMessage, source: IntakeSource): Item | undefined {
+  accept(message: ConduitMessage, source: IntakeSource, unusable?: string): Item | undefined {
     const key = messageKey(message);
     const name = message.threadId ?? message.groupId ?? message.from;
     let lane = this.#lanes.get(name);
@@ -106,6 +108,7 @@ export class Lanes {
       source: source.name,
       lane,
       ackIds: source.ackable ? [message.id] : [],
+      unusable,
       handled: undefined,
       attempt: undefined,
     };
