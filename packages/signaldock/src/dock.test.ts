@@ -102,15 +102,12 @@ describe('a file that is damaged later', () => {
   });
 });
 
-/** Overwrites every page but the first ones, which hold the schema. */
+/** Overwrites every page but those of the schema. */
 function damage(file: string): void {
+  const pages = query(file, "SELECT pageno FROM dbstat WHERE name <> 'sqlite_schema'") as {
+    pageno: number;
+  }[];
   const bytes = readFileSync(file);
-  const { root } = query(
-    file,
-    "SELECT min(rootpage) AS root FROM sqlite_schema WHERE tbl_name = 'posts'",
-  )[0] as {
-    root: number;
-  };
-  bytes.fill(0xff, (root - 1) * 4096);
+  for (const { pageno } of pages) bytes.fill(0xff, (pageno - 1) * 4096, pageno * 4096);
   writeFileSync(file, bytes);
 }

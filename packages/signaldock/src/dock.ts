@@ -6,10 +6,13 @@ import { Feed, type NewMessages } from './feed.ts';
 import { type History, history } from './history.ts';
 import { type Inbox, inbox } from './inbox.ts';
 import { type Keys, keys } from './keys.ts';
+import { type Listing, listing } from './listing.ts';
 import { type Messages, messages } from './messages.ts';
+import { type Overview, overview } from './overview.ts';
 import { type Presence, presence } from './presence.ts';
 import { keepPruning, type Retention, retention } from './retention.ts';
 import { MIGRATIONS } from './schema.ts';
+import { type Search, search } from './search.ts';
 
 export interface DockOptions {
   file: string;
@@ -36,7 +39,10 @@ export interface Dock
     Conversations,
     Messages,
     Inbox,
+    Overview,
     History,
+    Listing,
+    Search,
     Retention,
     NewMessages {
   readonly file: string;
@@ -104,7 +110,10 @@ async function openCore(file: string, options: DockOptions): Promise<Core> {
     ...conversations(context),
     ...messages(context),
     ...inbox(context),
+    ...overview(context),
     ...history(context),
+    ...listing(context),
+    ...search(context),
     ...retention(context),
     onMessages: feed.onMessages.bind(feed),
   };

@@ -1,9 +1,10 @@
 import type { WireMessage } from '@cleocode/contracts';
+import type { Database } from '@cleocode/sqlite';
 import type { Context } from './context.ts';
 import { requireParticipant } from './conversations.ts';
 import { constraint } from './errors.ts';
-import { COLUMNS, type MessageRow, wireMessage } from './messages.ts';
-import { takePage } from './page.ts';
+import { COLUMNS, COMPACT_COLUMNS, type MessageRow, wireMessage } from './messages.ts';
+import { type Page, takePage } from './page.ts';
 import { idsSchema, valid, validAgentId, validLimit, validSeq } from './validate.ts';
 
 const MAX_CONVERSATIONS = 200;
@@ -42,10 +43,12 @@ export interface History {
 // Per conversation and merged here: SQLite would sort all that is new in all of them to find the first page.
 const AFTER = 'SELECT seq FROM posts WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT ?';
 const NEWEST = 'SELECT seq FROM posts WHERE conversation = ? ORDER BY seq DESC LIMIT ?';
-const POST = `
-  SELECT ${COLUMNS} FROM posts p JOIN messages m ON m.seq = coalesce(
+const postWith = (columns: string) => `
+  SELECT ${columns} FROM posts p JOIN messages m ON m.seq = coalesce(
     (SELECT seq FROM messages WHERE seq >= p.seq AND seq < p.seq + p.copies AND +to_agent = $agent), p.seq)
   WHERE p.seq = $post`;
+const POST = postWith(COLUMNS);
+const COMPACT_POST = postWith(COMPACT_COLUMNS);
 
 export function history({ db }: Context): History {
   return {
@@ -64,14 +67,7 @@ export function history({ db }: Context): History {
       );
       const posts = found.map((row) => row.seq as number).sort((a, b) => a - b);
       const wanted = afterSeq === undefined ? posts.slice(-limit) : posts.slice(0, limit);
-      const read = function* () {
-        for (const post of wanted) {
-          const row = db.sql(POST).get({ post, agent: agentId });
-          // Undefined when the retention of another process has just taken it.
-          if (row) yield row as unknown as MessageRow;
-        }
-      };
-      const { rows, cut } = takePage(read());
+      const { rows, cut } = readPosts(db, agentId, wanted);
       return {
         messages: rows.map(wireMessage),
         cursor: rows.at(-1)?.seq ?? afterSeq ?? 0,
@@ -79,4 +75,16 @@ export function history({ db }: Context): History {
       };
     },
   };
+}
+
+/** The posts as the agent sees them, in this order; with `compact`, no more of the content than a beginning needs. */
+export function readPosts(db: Database, agentId: string, posts: readonly number[], compact = false): Page {
+  const read = function* () {
+    for (const post of posts) {
+      const row = db.sql(compact ? COMPACT_POST : POST).get({ post, agent: agentId });
+      // Undefined when the retention of another process has just taken it.
+      if (row) yield row as unknown as MessageRow;
+    }
+  };
+  return takePage(read());
 }

@@ -2,11 +2,10 @@ import type { WireMessage } from '@cleocode/contracts';
 import type { Database } from '@cleocode/sqlite';
 import type { Context } from './context.ts';
 import { requireAgent } from './conversations.ts';
-import { constraint } from './errors.ts';
 import { timeOf } from './ids.ts';
-import { COLUMNS, type MessageRow, wireMessage } from './messages.ts';
+import { COLUMNS, MENTIONED, type MessageRow, wireMessage } from './messages.ts';
 import { readPage } from './page.ts';
-import { idsSchema, valid, validAgentId, validLimit, validSeq } from './validate.ts';
+import { idsSchema, timeIn, valid, validAgentId, validLimit, validSeq, validTime } from './validate.ts';
 
 /** How many acks share one transaction. */
 const ACK_STEP = 500;
@@ -52,8 +51,7 @@ const from = (index: string) =>
   `SELECT ${COLUMNS} FROM messages m ${index} JOIN posts p ON p.seq = m.post WHERE m.to_agent = $agent`;
 const PAGE = `
   AND m.seq > $afterSeq AND ($after IS NULL OR p.created_at > $after)
-  AND ($mentioned IS NULL OR EXISTS
-    (SELECT 1 FROM json_each(p.metadata, '$.mentions') WHERE value IN ($mentioned, 'all')))
+  AND ($mentioned IS NULL OR ${MENTIONED})
   ORDER BY m.seq LIMIT $limit`;
 const UNREAD = `${from(UNREAD_INDEX)} AND m.read_at IS NULL ${PAGE}`;
 const PENDING = `${from(UNREAD_INDEX)} AND m.read_at IS NULL AND m.delivered_at IS NULL ${PAGE}`;
@@ -131,10 +129,9 @@ function select(db: Database, sql: string, given: Parameters): MessageRow[] {
 }
 
 function parameters(db: Database, agentId: string, query: PollQuery): Parameters {
+  // What is not a time is a message id.
   const sinceTime = query.since === undefined ? null : timeIn(query.since);
-  const after = query.after === undefined ? null : timeIn(query.after);
-  if (query.after !== undefined && after === null)
-    throw constraint(`after: ${JSON.stringify(query.after)} is not an RFC 3339 time`);
+  const after = validTime(query.after, 'after');
   const since = query.since !== undefined && sinceTime === null ? seqOf(db, query.since) : 0;
   const times = [sinceTime, after].filter((time) => time !== null);
   return {
@@ -144,13 +141,6 @@ function parameters(db: Database, agentId: string, query: PollQuery): Parameters
     mentioned: query.mentioned?.toLowerCase() ?? null,
     limit: validLimit(query.limit),
   };
-}
-
-/** Epoch milliseconds, or `null` for what is not a time: a message id then. */
-function timeIn(text: string): number | null {
-  if (!/^\d{4}-\d{2}-\d{2}T/.test(text)) return null;
-  const time = Date.parse(text);
-  return Number.isNaN(time) ? null : time;
 }
 
 function seqOf(db: Database, messageId: string): number {

@@ -2,6 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { WireError } from '@cleocode/contracts';
 import type { Database } from '@cleocode/sqlite';
 import type { Context } from './context.ts';
+import { requireAgent } from './conversations.ts';
 import { agentNotFound, constraint } from './errors.ts';
 import { sha256, timeOf } from './ids.ts';
 import { validAgentId, validIdempotencyKey } from './validate.ts';
@@ -22,6 +23,11 @@ export interface RotateOptions {
 export interface Keys {
   /** Resolves when `apiKey` is a live key of the agent; rejects with a 401 `WireError` otherwise. */
   authenticate(agentId: string, apiKey: string): Promise<void>;
+  /**
+   * Makes the first key of an agent that has none, and answers it, this once. Rejects with `E_CONFLICT_ALREADY_EXISTS`
+   * when the agent has a live key: {@link rotateKey} replaces that one.
+   */
+  generateKey(agentId: string): Promise<{ agentId: string; apiKey: string }>;
   /**
    * Makes a new key and answers it, this once. The old one works until `previousKeyExpiresAt`; of the keys before it
    * none does, so that two are live at most.
@@ -55,6 +61,17 @@ export function keys({ db, now }: Context): Keys {
       if (!match) throw refused('E_AUTH_INVALID_TOKEN', agentId, 'the API key is not one of agent');
       if (!isLive(match, now()))
         throw refused('E_AUTH_EXPIRED_TOKEN', agentId, 'the key was rotated for agent');
+    },
+
+    async generateKey(agentId) {
+      validAgentId(agentId);
+      const at = now();
+      return db.write(() => {
+        requireAgent(db, agentId);
+        const rows = db.sql(SELECT).all(agentId) as unknown as KeyRow[];
+        if (rows.some((row) => isLive(row, at))) throw hasKey(agentId);
+        return { agentId, apiKey: issueKey(db, agentId, at) };
+      });
     },
 
     async rotateKey(agentId, options = {}) {
@@ -121,6 +138,13 @@ function isLive(row: KeyRow, now: number): boolean {
 function validOverlap(seconds: number = DEFAULT_OVERLAP_S): number {
   if (Number.isFinite(seconds) && seconds >= 0 && seconds <= MAX_OVERLAP_S) return seconds;
   throw constraint(`overlapSeconds: ${seconds} is not between 0 and ${MAX_OVERLAP_S}`);
+}
+
+function hasKey(agentId: string): WireError {
+  return new WireError('E_CONFLICT_ALREADY_EXISTS', `Agent has a key already: ${agentId}`, {
+    hint: 'Use that key, or rotate it when it is lost.',
+    details: { agentId },
+  });
 }
 
 function refused(

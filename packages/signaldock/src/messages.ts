@@ -63,6 +63,15 @@ export interface MessageRow {
 export const COLUMNS = `m.seq, m.id, m.to_agent, m.delivered_at, m.read_at, p.conversation, p.from_agent, p.content,
   p.content_type, p.attachments, p.metadata, p.reply_to, p.group_id, p.created_at`;
 
+/** {@link COLUMNS} with what {@link beginningOf} needs of the content. */
+export const COMPACT_COLUMNS = COLUMNS.replace('p.content,', 'substr(p.content, 1, 800) AS content,');
+
+/** The post `p` mentions the agent `$mentioned`, given in lower case, or everyone. */
+export const MENTIONED = `EXISTS
+  (SELECT 1 FROM json_each(p.metadata, '$.mentions') WHERE value IN ($mentioned, 'all'))`;
+
+const BEGINNING_CHARACTERS = 200;
+
 type Post = Omit<MessageRow, 'seq' | 'id' | 'to_agent' | 'delivered_at' | 'read_at'>;
 type Draft = Omit<Post, 'conversation' | 'group_id'>;
 
@@ -163,6 +172,11 @@ export function wireMessage(row: MessageRow): WireMessage {
     ...(row.metadata !== null && { metadata: JSON.parse(row.metadata) }),
     seq: row.seq,
   };
+}
+
+/** At most 200 characters, no half one at the end. */
+export function beginningOf(content: string): string {
+  return content.slice(0, BEGINNING_CHARACTERS).replace(/[\uD800-\uDBFF]$/, '');
 }
 
 /** Stores a post and its copies, inside a write; answers the first copy. */

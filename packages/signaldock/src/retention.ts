@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Database } from '@cleocode/sqlite';
 import type { Context } from './context.ts';
 import { IDEMPOTENCY_MS } from './messages.ts';
+import { forget } from './search-index.ts';
 
 const DAY_MS = 86_400_000;
 const FIRST_MS = 60_000;
@@ -86,6 +87,7 @@ async function pruneMessages(db: Database, readBefore: number, signal?: AbortSig
         for (const { seq, copies } of posts) {
           db.sql('DELETE FROM messages WHERE seq >= ? AND seq < ?').run(seq, seq + copies);
           db.sql('DELETE FROM posts WHERE seq = ?').run(seq);
+          forget(db, seq);
         }
         return posts.length;
       });

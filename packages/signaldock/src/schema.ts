@@ -106,4 +106,13 @@ export const MIGRATIONS = [
     UNIQUE (agent, key)
   ) STRICT;
   `,
+  `
+  -- The words of the posts, by their seq, without a copy of the text. Filled by who searches, not by who sends: it holds
+  -- the posts up to the seq in search_progress. The conversation's id stands here without its hyphens, as one token.
+  CREATE VIRTUAL TABLE search USING fts5 (
+    conversation, content, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
+  );
+  CREATE TABLE search_progress (seq INTEGER NOT NULL) STRICT;
+  INSERT INTO search_progress VALUES (0);
+  `,
 ];

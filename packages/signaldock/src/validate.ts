@@ -40,6 +40,21 @@ export function validSeq(value: number, name = 'afterSeq'): number {
   return value;
 }
 
+/** Epoch milliseconds of an RFC 3339 time, `null` when there is none. */
+export function validTime(value: string | undefined, name: string): number | null {
+  if (value === undefined) return null;
+  const time = timeIn(value);
+  if (time === null) throw constraint(`${name}: ${JSON.stringify(value)} is not an RFC 3339 time`);
+  return time;
+}
+
+/** Epoch milliseconds, or `null` for what is not an RFC 3339 time. */
+export function timeIn(text: string): number | null {
+  if (!/^\d{4}-\d{2}-\d{2}T/.test(text)) return null;
+  const time = Date.parse(text);
+  return Number.isNaN(time) ? null : time;
+}
+
 export function validPage(value = 1): number {
   if (!Number.isSafeInteger(value) || value < 0) throw constraint(`page: ${value} is not a page number`);
   return Math.max(1, value);
