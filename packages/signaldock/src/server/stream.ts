@@ -22,10 +22,9 @@ export interface StreamContext {
   maxBufferedBytes: number;
   drainMs: number;
   retryMs: number;
+  log: (message: string, fields: { agentId: string; error: unknown }) => void;
   /** The stream is over, whoever ended it. Runs once. */
   left(stream: Stream): void;
-  /** Something failed that nobody is told otherwise. */
-  failed(message: string, agentId: string, error: unknown): void;
 }
 
 /**
@@ -138,7 +137,7 @@ export class Stream {
       this.#reading = undefined;
     } catch (error) {
       if (this.#gone) return;
-      this.#context.failed('A stream was closed: it could not send what is unread', this.agentId, error);
+      this.#log('A stream was cut: what is unread could not be sent', error);
       // The client comes back with the id of what it got last, and the replay goes on there.
       this.#response.destroy();
       this.#leave();
@@ -182,15 +181,20 @@ export class Stream {
   }
 
   #onError(error: unknown): void {
-    this.#context.failed('A stream could not read new messages', this.agentId, error);
+    // A failure that lasts comes again and again; until the client was told, once is enough.
+    if (!this.#doubtful) this.#log('New messages could not be read', error);
+    this.#doubtful = true;
     if (CleoError.is(error, 'E_STORAGE_REPLACED')) void this.end();
-    else this.#doubtful = true;
   }
 
   #settleDoubt(): void {
     if (!this.#doubtful) return;
     this.#doubtful = false;
     this.#response.write(resyncFrame('storage_failed'));
+  }
+
+  #log(message: string, error: unknown): void {
+    this.#context.log(message, { agentId: this.agentId, error });
   }
 
   #leave(): void {

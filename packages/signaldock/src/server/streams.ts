@@ -50,20 +50,17 @@ export class Streams {
   readonly #heartbeatMs: number;
   readonly #maxPerAgent: number;
   readonly #now: () => number;
-  readonly #log: NonNullable<StreamsOptions['log']>;
   /** The oldest of an agent first. */
   readonly #byAgent = new Map<string, Set<Stream>>();
   #heart: NodeJS.Timeout | undefined;
   #checking = false;
   #closing = false;
-  #logged: unknown;
 
   constructor(options: StreamsOptions) {
     const { maxPerAgent = 8, now = Date.now, log = () => {} } = options;
     this.#heartbeatMs = options.heartbeatMs;
     this.#maxPerAgent = maxPerAgent;
     this.#now = now;
-    this.#log = log;
     this.#context = {
       dock: options.dock,
       replay: options.replay ?? 1_000,
@@ -71,7 +68,7 @@ export class Streams {
       drainMs: options.drainMs ?? 30_000,
       retryMs: options.retryMs ?? 1_000,
       left: (stream) => this.#remove(stream),
-      failed: (message, agentId, error) => this.#report(message, agentId, error),
+      log,
     };
   }
 
@@ -127,21 +124,22 @@ export class Streams {
   /** Ends the streams that are no longer allowed. Never rejects. */
   async #check(streams: Stream[]): Promise<void> {
     this.#checking = true;
+    let failure: { agentId: string; error: unknown } | undefined;
     for (let from = 0; from < streams.length; from += CHECKS) {
-      const some = streams.slice(from, from + CHECKS);
-      await Promise.all(some.map((stream) => this.#checkOne(stream)));
+      const some = streams.slice(from, from + CHECKS).map(async (stream) => {
+        try {
+          const late = () => new Error(`no answer within ${CHECK_MS} ms`);
+          if (!(await withDeadline(stream.stillAllowed(), CHECK_MS, late))) void stream.end();
+        } catch (error) {
+          failure ??= { agentId: stream.agentId, error };
+        }
+      });
+      await Promise.all(some);
       await turn();
     }
+    // One for all: they have failed for the same reason.
+    if (failure) this.#context.log('Streams could not be checked and go on for now', failure);
     this.#checking = false;
-  }
-
-  async #checkOne(stream: Stream): Promise<void> {
-    try {
-      const late = () => new Error(`no answer within ${CHECK_MS} ms`);
-      if (!(await withDeadline(stream.stillAllowed(), CHECK_MS, late))) void stream.end();
-    } catch (error) {
-      this.#report('A stream could not be checked and goes on for now', stream.agentId, error);
-    }
   }
 
   #remove(stream: Stream): void {
@@ -151,12 +149,5 @@ export class Streams {
     if (this.#byAgent.size > 0) return;
     clearInterval(this.#heart);
     this.#heart = undefined;
-  }
-
-  #report(message: string, agentId: string, error: unknown): void {
-    // One failure of the storage reaches every stream.
-    if (error === this.#logged) return;
-    this.#logged = error;
-    this.#log(message, { agentId, error });
   }
 }
