@@ -12,3 +12,4 @@ export * from './timing.ts';
 export * from './transport.ts';
 export * from './wire.ts';
 export * from './wire-http.ts';
+export * from './wire-requests.ts';

@@ -19,6 +19,8 @@ export interface AgentFilter {
   skill?: string;
   class?: string;
   privacyTier?: string;
+  /** Leave out private agents, except this one. */
+  visibleTo?: string;
   /** As computed now. */
   status?: WireAgent['status'];
   /** A part of the id, the name or the description; case counts outside ASCII only. */
@@ -59,6 +61,7 @@ const LIST = `${SELECT}
     AND ($skill IS NULL OR $skill IN (SELECT value FROM json_each(skills)))
     AND ($class IS NULL OR class = $class)
     AND ($privacyTier IS NULL OR privacy_tier = $privacyTier)
+    AND ($visibleTo IS NULL OR privacy_tier <> 'private' OR agent_id = $visibleTo)
     AND ($status IS NULL OR CASE WHEN ${FRESH} THEN status ELSE 'offline' END = $status)
     AND ($search IS NULL OR instr(lower(concat_ws(' ', agent_id, name, description)), lower($search)))`;
 const ORDER = {
@@ -99,7 +102,7 @@ export function agents({ db, now }: Context): Agents {
     },
 
     async listAgents(filter = {}) {
-      const { capability, skill, class: ofClass, privacyTier, status, search } = filter;
+      const { capability, skill, class: ofClass, privacyTier, visibleTo, status, search } = filter;
       const limit = validLimit(filter.limit);
       const at = now();
       const rows = db
@@ -109,6 +112,7 @@ export function agents({ db, now }: Context): Agents {
           skill: skill ?? null,
           class: ofClass ?? null,
           privacyTier: privacyTier ?? null,
+          visibleTo: visibleTo ?? null,
           status: status ?? null,
           search: search || null,
           freshSince: at - FRESH_MS,

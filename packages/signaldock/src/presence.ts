@@ -20,8 +20,8 @@ export interface Presence {
   setStatus(agentId: string, report: PresenceReport): Promise<void>;
   /** Computed now: nothing has to run for an agent to become `stale` (after 90 s) and `offline` (after 180 s). */
   presence(agentId: string): Promise<AgentPresence>;
-  /** Agents that are online or busy, last seen first. */
-  listOnline(): Promise<AgentPresence[]>;
+  /** Agents that are online or busy, last seen first; with `visibleTo`, without private ones except that one. */
+  listOnline(visibleTo?: string): Promise<AgentPresence[]>;
 }
 
 interface PresenceRow {
@@ -31,6 +31,10 @@ interface PresenceRow {
 }
 
 const SELECT = 'SELECT agent_id, status, last_seen FROM agents';
+const ONLINE = `
+  ${SELECT} WHERE status <> 'offline' AND last_seen >= $freshSince
+    AND ($visibleTo IS NULL OR privacy_tier <> 'private' OR agent_id = $visibleTo)
+  ORDER BY last_seen DESC`;
 
 export function presence({ db, now }: Context): Presence {
   const write = async (agentId: string, input: PresenceReport) => {
@@ -49,11 +53,9 @@ export function presence({ db, now }: Context): Presence {
       return agentPresence(row as unknown as PresenceRow, now());
     },
 
-    async listOnline() {
+    async listOnline(visibleTo) {
       const at = now();
-      const rows = db
-        .sql(`${SELECT} WHERE status <> 'offline' AND last_seen >= ? ORDER BY last_seen DESC`)
-        .all(at - FRESH_MS);
+      const rows = db.sql(ONLINE).all({ freshSince: at - FRESH_MS, visibleTo: visibleTo ?? null });
       return (rows as unknown as PresenceRow[]).map((row) => agentPresence(row, at));
     },
   };

@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { agentIdSchema } from './agent.ts';
+import {
+  AGENT_CLASSES,
+  newConversationSchema,
+  newMessageSchema,
+  PRIVACY_TIERS,
+  presenceReportSchema,
+} from './wire.ts';
+
+// What the routes of a SignalDock server take beside the objects of wire.ts. A query comes as text, so numbers are read from it.
+
+/** How many messages one ack may name. */
+const MAX_ACK_IDS = 10_000;
+
+const idSchema = z.string().min(1).max(128);
+/** A larger one than a page may have is cut, not refused. */
+const limitSchema = z.coerce.number().int().min(1);
+/** Counts from 1; 0 is the first page too. */
+const pageSchema = z.coerce.number().int().min(0);
+const seqSchema = z.coerce.number().int().min(0);
+const timeSchema = z.string().max(64);
+
+export const agentPathSchema = z.object({ id: agentIdSchema });
+export const idPathSchema = z.object({ id: idSchema });
+
+/** `GET /agents` */
+export const listAgentsQuerySchema = z.object({
+  capability: z.string().max(64).optional(),
+  skill: z.string().max(64).optional(),
+  class: z.enum(AGENT_CLASSES).optional(),
+  /** As computed now. */
+  status: presenceReportSchema.shape.status.optional(),
+  privacy: z.enum(PRIVACY_TIERS).optional(),
+  /** A part of the id, the name or the description. */
+  search: z.string().max(256).optional(),
+  sort: z.enum(['messages', 'created', 'last_seen']).optional(),
+  page: pageSchema.optional(),
+  limit: limitSchema.optional(),
+});
+
+/** `POST /agents/{id}/heartbeat`: nothing given means `online`. */
+export const heartbeatSchema = presenceReportSchema.partial().optional();
+
+/** `POST /agents/{id}/rotate-key` */
+export const rotateKeySchema = z
+  .object({
+    /** How long the old key goes on working. Default 600; 0 ends it at once. */
+    overlapSeconds: z.number().min(0).max(86_400).optional(),
+  })
+  .optional();
+
+/** `POST /messages` */
+export const directMessageSchema = newMessageSchema.extend({ toAgentId: agentIdSchema });
+
+/** `GET /messages/peek` and `GET /messages/poll/new` */
+export const pollQuerySchema = z.object({
+  /** Only messages whose `seq` is greater: exclusive, exact, ascending. */
+  after_seq: seqSchema.optional(),
+  /** A message id, or an RFC 3339 time. */
+  since: z.string().max(128).optional(),
+  /** An RFC 3339 time. */
+  after: timeSchema.optional(),
+  /** Only messages that mention this agent, or everyone. */
+  mentioned: agentIdSchema.optional(),
+  limit: limitSchema.optional(),
+});
+
+/** `POST /messages/ack` */
+export const ackSchema = z.object({ messageIds: z.array(idSchema).max(MAX_ACK_IDS) });
+
+/** `GET /conversations` */
+export const pageQuerySchema = z.object({ page: pageSchema.optional(), limit: limitSchema.optional() });
+
+/** `POST /conversations/{id}/participants` */
+export const addParticipantsSchema = newConversationSchema.pick({ participants: true });
+
+/** `GET /conversations/messages`: several conversations, ids separated by commas, in one ascending page. */
+export const scanQuerySchema = z.object({
+  ids: z.string().min(1),
+  after_seq: seqSchema.optional(),
+  limit: limitSchema.optional(),
+});
