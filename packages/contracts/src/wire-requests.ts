@@ -75,6 +75,29 @@ export const pageQuerySchema = z.object({ page: pageSchema.optional(), limit: li
 /** `POST /conversations/{id}/participants` */
 export const addParticipantsSchema = newConversationSchema.pick({ participants: true });
 
+/** `GET /conversations/{id}/messages` */
+export const historyQuerySchema = z.object({
+  sort: z.enum(['asc', 'desc']).optional(),
+  page: pageSchema.optional(),
+  limit: limitSchema.optional(),
+  /** Only messages whose `seq` is greater: exclusive, exact, ascending whatever `sort` says. */
+  after_seq: seqSchema.optional(),
+  /** An RFC 3339 time. */
+  after: timeSchema.optional(),
+  /** Only messages that mention this agent, or everyone. */
+  mentioned: agentIdSchema.optional(),
+  /** The content is cut to 200 characters. */
+  compact: z.stringbool().optional(),
+});
+
+/** `GET /messages/search` */
+export const searchQuerySchema = z.object({
+  /** Words that all have to be in a message; the first 10 are used. */
+  q: z.string().min(1).max(256),
+  conversationId: idSchema.optional(),
+  limit: limitSchema.optional(),
+});
+
 /** `GET /conversations/messages`: several conversations, ids separated by commas, in one ascending page. */
 export const scanQuerySchema = z.object({
   ids: z.string().min(1),

@@ -63,8 +63,16 @@ export function errorAnswer(thrown: unknown): ErrorAnswer {
   const { status, error, headers } = asHttpError(thrown);
   const body = toErrorEnvelope(error);
   if (status === 503) body.error.category = 'TRANSIENT';
-  const seconds = error.retryAfterMs === undefined ? 0 : Math.ceil(error.retryAfterMs / 1000);
-  return { status, headers: { ...(seconds > 0 && { 'retry-after': String(seconds) }), ...headers }, body };
+  const seconds = Math.ceil((error.retryAfterMs ?? 0) / 1000);
+  return {
+    status,
+    headers: {
+      ...(seconds > 0 && { 'retry-after': String(seconds) }),
+      ...(status === 401 && { 'www-authenticate': 'Bearer' }),
+      ...headers,
+    },
+    body,
+  };
 }
 
 function asHttpError(thrown: unknown): HttpError {

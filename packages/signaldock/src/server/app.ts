@@ -1,103 +1,77 @@
 import { randomUUID } from 'node:crypto';
-import type { Server } from 'node:http';
+import { performance } from 'node:perf_hooks';
+import { finished } from 'node:stream';
 import { errorText } from '@cleocode/contracts';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { errorAnswer, refusal } from './answer.ts';
-import { ClientErrors } from './client-errors.ts';
 import type { Gate } from './gate.ts';
 import { acceptJson } from './json-body.ts';
+import { type NodeServerOptions, nodeServer } from './node-server.ts';
 import { compileValidator, registerRoute } from './register.ts';
 import type { Route, ServerContext } from './route.ts';
 
-/** Where the server writes; a `Logger` of the kernel is one. Never given a query, a header or a body. */
+/** Where the server writes; the kernel's `Logger` is one. It is never given a query, a header or a body. */
 export interface ServerLogger {
   debug(message: string, fields?: Record<string, unknown>): void;
   info(message: string, fields?: Record<string, unknown>): void;
   error(message: string, fields?: Record<string, unknown>): void;
 }
 
-export interface AppOptions {
+export interface AppOptions extends NodeServerOptions {
   routes: readonly Route[];
   context: ServerContext;
   gate: Gate;
   logger: ServerLogger;
-  tls?: { key: string | Buffer; cert: string | Buffer } | undefined;
-  /** Milliseconds a request may take to arrive, its headers a third of that. */
-  requestTimeoutMs: number;
 }
 
 const BODY_LIMIT = 1024 * 1024;
-const MAX_CONNECTIONS = 4_096;
-/** An idle connection is closed after this long; clients are told and close it earlier. */
-const KEEP_ALIVE_MS = 65_000;
+/** An agent id of 64 characters, each written as three. */
+const MAX_PARAM = 192;
 
-/** The server, not listening yet. */
+/** The routes behind their gate, not listening yet. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { routes, context, gate, logger, tls, requestTimeoutMs } = options;
-  const clientErrors = new ClientErrors();
-  const http = {
-    maxHeaderSize: 16 * 1024,
-    headersTimeout: requestTimeoutMs / 3,
-    connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs / 10),
-    // Refused by the gate, which says so in the envelope.
-    requireHostHeader: false,
-  };
-  const app: FastifyInstance = fastify({
-    ...(tls ? { https: { ...http, ...tls } as never } : { http }),
-    requestTimeout: requestTimeoutMs,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+  const { routes, context, gate, logger } = options;
+  const app = fastify({
+    serverFactory: (handler) => nodeServer(handler, options),
+    // Answered there already.
+    clientErrorHandler: () => {},
+    frameworkErrors: (error, request, reply) =>
+      void refuseUnrouted(error, request as FastifyRequest, reply as FastifyReply),
     bodyLimit: BODY_LIMIT,
-    routerOptions: { maxParamLength: 256 },
+    routerOptions: { maxParamLength: MAX_PARAM },
     exposeHeadRoutes: false,
-    // The gate refuses, so that it is in the envelope.
+    // The gate refuses, in the envelope.
     return503OnClosing: false,
     genReqId: () => randomUUID(),
-    clientErrorHandler: clientErrors.onError,
-    frameworkErrors: (error, request, reply) =>
-      void refuse(error, request as FastifyRequest, reply as FastifyReply),
   });
-  clientErrors.watch(app.server as Server);
-  app.server.maxConnections = MAX_CONNECTIONS;
 
-  async function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply) {
-    let thrown = error;
-    try {
-      await gate.enter(request, reply);
-    } catch (refused) {
-      thrown = refused;
-    }
-    fail(thrown, request, reply);
-  }
-
-  function fail(thrown: unknown, request: FastifyRequest, reply: FastifyReply) {
-    const { status, headers, body } = errorAnswer(thrown);
-    if (status >= 500 && !gate.closed)
-      logger.error('A request failed', {
-        ...told(request),
-        error: errorText(thrown),
-        cause: causeOf(thrown),
-      });
-    reply.code(status).headers(headers).send(body);
-  }
-
-  acceptJson(app);
-  app.setValidatorCompiler(compileValidator as never);
-  app.addHook('onRequest', async (request, reply) => {
+  const enter = async (request: FastifyRequest, reply: FastifyReply) => {
+    // On the raw answer, where a stream has them too.
     reply.raw.setHeader('X-Request-Id', request.id);
     reply.raw.setHeader('X-Content-Type-Options', 'nosniff');
     reply.raw.setHeader('Cache-Control', 'no-store');
+    logWhenOver(logger, request, reply);
     await gate.enter(request, reply);
-  });
-  app.addHook('onSend', async (_request, reply, payload) => {
+  };
+  const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    const { status, headers, body } = errorAnswer(error);
+    if (status >= 500 && !gate.closed)
+      logger.error('A request failed', { ...told(request), ...reasons(error) });
+    if (gate.closed) headers.connection = 'close';
+    reply.code(status).headers(headers).send(body);
+  };
+  /** A path that the router cannot read: no hook runs for it. */
+  const refuseUnrouted = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+    enter(request, reply).then(
+      () => fail(error, request, reply),
+      (refused) => fail(refused, request, reply),
+    );
+
+  acceptJson(app);
+  app.setValidatorCompiler(compileValidator);
+  app.addHook('onRequest', enter);
+  app.addHook('onSend', async (_request, reply) => {
     if (gate.closed) reply.header('connection', 'close');
-    return payload;
-  });
-  app.addHook('onResponse', async (request, reply) => {
-    logger.debug('Answered', {
-      ...told(request),
-      status: reply.statusCode,
-      ms: Math.round(reply.elapsedTime),
-    });
   });
   app.setErrorHandler(fail);
   app.setNotFoundHandler((request) => {
@@ -109,23 +83,32 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   return app;
 }
 
+function logWhenOver(logger: ServerLogger, request: FastifyRequest, reply: FastifyReply): void {
+  const start = performance.now();
+  finished(reply.raw, () => {
+    const { statusCode: status } = reply.raw;
+    logger.debug('Answered', { ...told(request), status, ms: Math.round(performance.now() - start) });
+  });
+}
+
+/** Which request it is, by the pattern of its route: a path may hold anything. */
 function told(request: FastifyRequest) {
   return { requestId: request.id, method: request.method, route: request.routeOptions.url ?? 'none' };
 }
 
-function causeOf(thrown: unknown): string | undefined {
-  const cause = (thrown as { cause?: unknown } | null)?.cause;
-  return cause === undefined ? undefined : errorText(cause);
+function reasons(error: unknown): { error: string; cause?: string } {
+  const cause = (error as { cause?: unknown } | null | undefined)?.cause;
+  return { error: errorText(error), ...(cause !== undefined && { cause: errorText(cause) }) };
 }
 
 /** The methods that some route takes at the path of `url`. */
 function methodsOf(routes: readonly Route[], url: string): string[] {
-  const path = url.split(/[?;#]/, 1)[0]!.split('/');
+  const path = url.split(/[?#]/, 1)[0]!.split('/');
   const fits = (route: Route) => {
     const parts = route.path.split('/');
     return (
       parts.length === path.length &&
-      parts.every((part, at) => part === path[at] || (part[0] === ':' && path[at] !== ''))
+      parts.every((part, at) => part === path[at] || (part.startsWith(':') && path[at] !== ''))
     );
   };
   return [...new Set(routes.filter(fits).map(({ method }) => method))].sort();

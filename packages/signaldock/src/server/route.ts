@@ -75,3 +75,8 @@ export function route<
 >(spec: RouteSpec<P, Q, B, A>): Route {
   return spec as Route;
 }
+
+/** A query with its cursor as the dock calls it. */
+export function withCursor<Q extends { after_seq?: number | undefined }>({ after_seq, ...query }: Q) {
+  return { ...query, ...(after_seq !== undefined && { afterSeq: after_seq }) };
+}

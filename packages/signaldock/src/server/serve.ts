@@ -1,7 +1,8 @@
 import type { AddressInfo } from 'node:net';
-import { withDeadline } from '@cleocode/contracts';
+import { errorText, withDeadline } from '@cleocode/contracts';
 import { listenFailed, refuseInsecure } from './address.ts';
 import { type Assembly, type AssemblyOptions, assemble, SILENT } from './assemble.ts';
+import { keepIndexing } from './indexing.ts';
 
 export interface ServeOptions extends AssemblyOptions {
   /** Default `127.0.0.1`. Any other than this machine's own needs `tls` or `allowInsecure`. */
@@ -46,11 +47,18 @@ export async function serve(options: ServeOptions): Promise<SignalDockServer> {
   const url = `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
   context.publicUrl = publicUrl ?? url;
   logger.info('Listening', { url });
+  const indexing = keepIndexing(options.dock, (error) =>
+    logger.error('Messages could not be indexed for search', { error: errorText(error) }),
+  );
   let closing: Promise<void> | undefined;
+  const end = async () => {
+    await Promise.all([shutDown(assembly, drainMs), indexing.stop()]);
+    logger.info('Closed', { url });
+  };
   return {
     url,
     close() {
-      closing ??= shutDown(assembly, drainMs);
+      closing ??= end();
       return closing;
     },
   };

@@ -1,5 +1,6 @@
 import {
   addParticipantsSchema,
+  historyQuerySchema,
   idPathSchema,
   newConversationSchema,
   pageQuerySchema,
@@ -8,7 +9,7 @@ import {
   wireMessageSchema,
 } from '@cleocode/contracts';
 import { z } from 'zod';
-import { type Route, route } from '../route.ts';
+import { type Route, route, withCursor } from '../route.ts';
 
 const conversationAnswer = z.object({ conversation: wireConversationSchema });
 
@@ -43,11 +44,8 @@ export const conversationRoutes: readonly Route[] = [
       'New messages of several conversations in one ascending page; the agent takes part in all of them.',
     query: scanQuerySchema,
     answer: z.object({ messages: z.array(wireMessageSchema), cursor: z.int(), more: z.boolean() }),
-    async handle({ dock }, { agentId, query: { ids, after_seq, limit } }) {
-      return dock.fetchConversations(agentId, ids.split(',').filter(Boolean), {
-        ...(after_seq !== undefined && { afterSeq: after_seq }),
-        ...(limit !== undefined && { limit }),
-      });
+    async handle({ dock }, { agentId, query: { ids, ...query } }) {
+      return dock.fetchConversations(agentId, ids.split(',').filter(Boolean), withCursor(query));
     },
   }),
   route({
@@ -59,6 +57,18 @@ export const conversationRoutes: readonly Route[] = [
     answer: conversationAnswer,
     async handle({ dock }, { agentId, params: { id } }) {
       return { conversation: await dock.getConversation(agentId, id) };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/conversations/:id/messages',
+    auth: 'participant',
+    summary: 'The messages of a conversation, a group message once.',
+    params: idPathSchema,
+    query: historyQuerySchema,
+    answer: z.object({ messages: z.array(wireMessageSchema) }),
+    async handle({ dock }, { agentId, params: { id }, query }) {
+      return { messages: await dock.listMessages(agentId, id, withCursor(query)) };
     },
   }),
   route({

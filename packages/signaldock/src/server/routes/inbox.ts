@@ -1,9 +1,32 @@
-import { ackSchema, idPathSchema, pollQuerySchema, wireMessageSchema } from '@cleocode/contracts';
+import {
+  ackSchema,
+  agentPathSchema,
+  idPathSchema,
+  pollQuerySchema,
+  wireMessageSchema,
+  wireMetadataSchema,
+} from '@cleocode/contracts';
 import { z } from 'zod';
-import { type Route, route } from '../route.ts';
+import { type Route, route, withCursor } from '../route.ts';
 
 const messagesAnswer = z.object({ messages: z.array(wireMessageSchema) });
 const ackAnswer = z.object({ acked: z.int(), ids: z.array(z.string()) });
+
+const overviewAnswer = z.object({
+  unreadTotal: z.int(),
+  actionItems: z.array(
+    z.object({
+      id: z.string(),
+      fromAgentId: z.string(),
+      conversationId: z.string(),
+      preview: z.string(),
+      metadata: wireMetadataSchema,
+      createdAt: z.string(),
+    }),
+  ),
+  mentions: z.int(),
+  conversations: z.array(z.object({ conversationId: z.string(), unreadCount: z.int() })),
+});
 
 export const inboxRoutes: readonly Route[] = [
   route({
@@ -14,7 +37,7 @@ export const inboxRoutes: readonly Route[] = [
     query: pollQuerySchema,
     answer: messagesAnswer,
     async handle({ dock }, { agentId, query }) {
-      return { messages: await dock.peek(agentId, pollQuery(query)) };
+      return { messages: await dock.peek(agentId, withCursor(query)) };
     },
   }),
   route({
@@ -26,7 +49,7 @@ export const inboxRoutes: readonly Route[] = [
     query: pollQuerySchema,
     answer: messagesAnswer,
     async handle({ dock }, { agentId, query }) {
-      return { messages: await dock.pollNew(agentId, pollQuery(query)) };
+      return { messages: await dock.pollNew(agentId, withCursor(query)) };
     },
   }),
   route({
@@ -53,6 +76,17 @@ export const inboxRoutes: readonly Route[] = [
   }),
   route({
     method: 'GET',
+    path: '/agents/:id/inbox',
+    auth: 'owner',
+    summary: 'What is unread, and what of it asks for something.',
+    params: agentPathSchema,
+    answer: overviewAnswer,
+    async handle({ dock }, { agentId }) {
+      return dock.inboxOverview(agentId);
+    },
+  }),
+  route({
+    method: 'GET',
     path: '/messages/unread-summary',
     auth: 'agent',
     summary: 'Per conversation with unread messages, the latest first.',
@@ -64,7 +98,3 @@ export const inboxRoutes: readonly Route[] = [
     },
   }),
 ];
-
-function pollQuery({ after_seq, ...query }: z.output<typeof pollQuerySchema>) {
-  return { ...query, ...(after_seq !== undefined && { afterSeq: after_seq }) };
-}

@@ -9,6 +9,17 @@ const MASKED_KEY = 'sk_live_…';
 export const keyRoutes: readonly Route[] = [
   route({
     method: 'POST',
+    path: '/agents/:id/generate-key',
+    auth: 'owner',
+    summary: 'Make a first key. An agent that has one, as whoever gets here does, rotates it instead.',
+    params: agentPathSchema,
+    answer: z.object({ agentId: z.string(), apiKey: z.string() }),
+    async handle({ dock }, { agentId }) {
+      return dock.generateKey(agentId);
+    },
+  }),
+  route({
+    method: 'POST',
     path: '/agents/:id/rotate-key',
     auth: 'owner',
     summary: 'Make a new key. The old one works on until the overlap ends.',

@@ -1,4 +1,10 @@
-import { directMessageSchema, idPathSchema, newMessageSchema, wireMessageSchema } from '@cleocode/contracts';
+import {
+  directMessageSchema,
+  idPathSchema,
+  newMessageSchema,
+  searchQuerySchema,
+  wireMessageSchema,
+} from '@cleocode/contracts';
 import { z } from 'zod';
 import { type Route, route } from '../route.ts';
 
@@ -31,6 +37,17 @@ export const messageRoutes: readonly Route[] = [
     answer: z.object({ message: wireMessageSchema }),
     async handle({ dock }, { agentId, params: { id }, body, idempotencyKey }) {
       return { message: await dock.sendToConversation(agentId, id, body, { idempotencyKey }) };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/messages/search',
+    auth: 'agent',
+    summary: "Messages of the agent's own conversations that hold all the words, best first.",
+    query: searchQuerySchema,
+    answer: z.object({ messages: z.array(wireMessageSchema) }),
+    async handle({ dock }, { agentId, query }) {
+      return { messages: await dock.searchMessages(agentId, query) };
     },
   }),
   route({

@@ -1,0 +1,79 @@
+import { createServer, type RequestListener, type Server, STATUS_CODES } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { Socket } from 'node:net';
+import { errorAnswer, type RefusalStatus, refusal } from './answer.ts';
+
+export interface NodeServerOptions {
+  /** https; otherwise http. */
+  tls?: { key: string | Buffer; cert: string | Buffer } | undefined;
+  /** Milliseconds a request may take to arrive; its headers a third of that. */
+  requestTimeoutMs: number;
+}
+
+const MAX_CONNECTIONS = 4_096;
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Clients are told, and close an idle connection earlier. */
+const KEEP_ALIVE_MS = 65_000;
+/** How long a client that was refused may take to read why. */
+const LINGER_MS = 1_000;
+const STATUS: Record<string, RefusalStatus> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_HEADER_OVERFLOW: 431,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+};
+
+/** Node's server, with the bounds that keep one client from holding it up. What it refuses itself is answered as by a route. */
+export function nodeServer(handler: RequestListener, { tls, requestTimeoutMs }: NodeServerOptions): Server {
+  const options = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: requestTimeoutMs / 3,
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs / 10),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // Refused by the gate, as every request that can be read.
+    requireHostHeader: false,
+  };
+  const server = tls
+    ? (createSecureServer({ ...options, ...tls }) as unknown as Server)
+    : createServer(options);
+  server.maxConnections = MAX_CONNECTIONS;
+  const answering = new Answering();
+  server.on('request', (request, response) => {
+    answering.add(request.socket, response);
+    handler(request, response);
+  });
+  server.on('checkExpectation', ({ socket }) => refuse(socket, 417));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // Another answer would be taken for the one that is still to come.
+    if (answering.has(socket as Socket)) socket.destroy();
+    else refuse(socket as Socket, STATUS[error.code ?? ''] ?? 400);
+  });
+  return server;
+}
+
+/** Connections with requests that are not answered yet. */
+class Answering {
+  readonly #requests = new WeakMap<Socket, number>();
+
+  add(socket: Socket, response: { once(event: 'close', listener: () => void): void }): void {
+    this.#requests.set(socket, (this.#requests.get(socket) ?? 0) + 1);
+    response.once('close', () => this.#requests.set(socket, this.#requests.get(socket)! - 1));
+  }
+
+  has(socket: Socket): boolean {
+    return (this.#requests.get(socket) ?? 0) > 0;
+  }
+}
+
+function refuse(socket: Socket, status: RefusalStatus): void {
+  if (!socket.writable) return;
+  const body = JSON.stringify(errorAnswer(refusal(status)).body);
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+}
