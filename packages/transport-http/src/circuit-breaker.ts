@@ -1,0 +1,100 @@
+import { backoff, CleoError, errorText } from '@cleocode/contracts';
+
+/** How a request ended that the breaker let through. Exactly one of them is called, once. */
+export interface Pass {
+  /** The backend answered, whatever it said short of a failure of its own. */
+  ok(): void;
+  failed(error: unknown): void;
+  /** It was given up on our side: it proves nothing. */
+  cancelled(): void;
+}
+
+const FAILURES = 5;
+const BASE_MS = 1_000;
+const CAP_MS = 30_000;
+
+/**
+ * Keeps a backend that does not answer from being asked by everybody: after five failures in a row it lets one request
+ * through each second, then each two, up to each thirty, and refuses the others at once. The first that is answered ends it.
+ */
+export class CircuitBreaker {
+  readonly #origin: string;
+  readonly #now: () => number;
+  readonly #random: () => number;
+  #failures = 0;
+  #lastFailure: unknown;
+  /** How often in a row it was opened. */
+  #opened = 0;
+  #openUntil = 0;
+  #probing = false;
+  #onRecovered: () => void = () => {};
+
+  constructor(
+    origin: string,
+    now: () => number = () => performance.now(),
+    random: () => number = Math.random,
+  ) {
+    this.#origin = origin;
+    this.#now = now;
+    this.#random = random;
+  }
+
+  get open(): boolean {
+    return this.#opened > 0;
+  }
+
+  /** `listener` runs when the backend answers again after a failure: it may be another version of itself. */
+  onRecovered(listener: () => void): void {
+    this.#onRecovered = listener;
+  }
+
+  /** Throws `E_TRANSPORT_UNREACHABLE` when a request would not be let through now. */
+  check(): void {
+    if (!this.open) return;
+    const wait = this.#openUntil - this.#now();
+    if (!this.#probing && wait <= 0) return;
+    // While a probe is on its way nobody knows; the least is what a failed one would cost.
+    const retryAfterMs = Math.ceil(Math.max(wait, this.#probing ? BASE_MS : 0));
+    throw new CleoError(
+      'E_TRANSPORT_UNREACHABLE',
+      `${this.#origin} is not asked for ${retryAfterMs} ms more: ${this.#failures} requests in a row failed, the last with: ${errorText(this.#lastFailure)}`,
+      {
+        hint: 'Check that the backend runs and can be reached; it is asked again by itself.',
+        retryable: true,
+        retryAfterMs,
+        details: { origin: this.#origin, circuit: 'open' },
+        cause: this.#lastFailure,
+      },
+    );
+  }
+
+  /** {@link check}, and lets a request through. */
+  enter(): Pass {
+    this.check();
+    const probe = this.open;
+    this.#probing ||= probe;
+    const end = () => {
+      if (probe) this.#probing = false;
+    };
+    return {
+      ok: () => {
+        end();
+        const recovered = this.#failures > 0;
+        this.#failures = 0;
+        this.#opened = 0;
+        if (recovered) this.#onRecovered();
+      },
+      failed: (error) => {
+        end();
+        this.#failures += 1;
+        this.#lastFailure = error;
+        // What was on its way when it opened says nothing new.
+        if (probe || (!this.open && this.#failures >= FAILURES)) {
+          this.#openUntil = this.#now() + backoff(this.#opened, BASE_MS, CAP_MS, this.#random);
+          this.#opened += 1;
+        }
+      },
+      cancelled: end,
+    };
+  }
+}

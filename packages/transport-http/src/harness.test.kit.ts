@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ConformanceHarness } from '@cleocode/contracts/testing';
+import { type Dock, openDock } from '@cleocode/signaldock';
+import { type ServeOptions, serve } from '@cleocode/signaldock/server';
+import { onTestFinished } from 'vitest';
+import { HttpTransport, type HttpTransportOptions } from './http-transport.ts';
+
+export interface TestServer {
+  dock: Dock;
+  url: string;
+  /** The keys of the agents that were asked for. */
+  keys: Record<string, string>;
+}
+
+/** A real server over a dock in a new folder with these agents; closed after the test. No rate limit unless told. */
+export async function testServer(
+  agentIds: string[] = [],
+  options: Partial<Omit<ServeOptions, 'dock'>> = {},
+): Promise<TestServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'transport-http-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const dock = await openDock({ file: join(folder, 'signaldock.db') });
+  onTestFinished(() => dock.close());
+  const server = await serve({ dock, port: 0, rateLimit: { max: 0 }, ...options });
+  onTestFinished(() => server.close());
+  const keys: Record<string, string> = {};
+  for (const agentId of agentIds) keys[agentId] = (await dock.registerAgent({ agentId })).apiKey;
+  return { dock, url: server.url, keys };
+}
+
+/** A transport connected to `url`, disconnected after the test. */
+export async function connected(
+  url: string,
+  {
+    agentId = 'alice',
+    apiKey = 'sk_test_key',
+    ...options
+  }: HttpTransportOptions & { agentId?: string; apiKey?: string } = {},
+): Promise<HttpTransport> {
+  const transport = new HttpTransport(options);
+  onTestFinished(() => transport.disconnect());
+  await transport.connect({ agentId, apiKey, apiBaseUrl: url });
+  return transport;
+}
+
+/** The harness of the conformance table, over a real server. */
+export async function httpHarness(skip: (reason: string) => void): Promise<ConformanceHarness> {
+  const { dock, url } = await testServer();
+  const keys = new Map<string, string>();
+  const made: HttpTransport[] = [];
+  const unconnected: ConformanceHarness['unconnected'] = async (agentId) => {
+    const apiKey = keys.get(agentId) ?? (await dock.registerAgent({ agentId })).apiKey;
+    keys.set(agentId, apiKey);
+    const transport = new HttpTransport();
+    made.push(transport);
+    return { transport, config: { agentId, apiKey, apiBaseUrl: url } };
+  };
+  return {
+    unconnected,
+    async agent(agentId) {
+      const { transport, config } = await unconnected(agentId);
+      await transport.connect(config);
+      return transport;
+    },
+    async group([first, ...participants]) {
+      return (await dock.createConversation(first!, { participants, visibility: 'shared' })).id;
+    },
+    skip,
+    async close() {
+      for (const transport of made) await transport.disconnect();
+    },
+  };
+}

@@ -1,0 +1,354 @@
+import { hash, randomUUID } from 'node:crypto';
+import {
+  type Agent,
+  type AgentPresence,
+  agentCardSchema,
+  CleoError,
+  type ConduitMessage,
+  type ConversationPage,
+  errorText,
+  type FetchConversationOptions,
+  MAX_CONTENT_BYTES,
+  type PollOptions,
+  type PresenceReport,
+  type PushOptions,
+  type RequestOptions,
+  type ServerFeatures,
+  type Transport,
+  toConduitMessage,
+  WireError,
+  wireMessageSchema,
+  wirePresenceSchema,
+} from '@cleocode/contracts';
+import { z } from 'zod';
+import type { Api, ApiRequest, Call, Identity } from './api.ts';
+import { type HttpConnectConfig, type HttpOptions, identityOf, openApi } from './open-api.ts';
+
+export interface HttpTransportOptions extends HttpOptions {
+  /** Hears of a message that cannot even be named, and is left out. Default: a process warning. */
+  onError?: ((error: unknown) => void) | undefined;
+}
+
+/** Message ids in one request. */
+const ACK_CHUNK = 200;
+/** An agent on a server that does not compute presence is online when it was seen this lately. */
+const FRESH_MS = 90_000;
+const STALE_MS = 180_000;
+
+const sentSchema = z
+  .object({ message: z.object({ id: z.string().min(1), conversationId: z.string().optional() }) })
+  .transform(({ message }) => message)
+  .or(z.object({ id: z.string().min(1), conversationId: z.string().optional() }));
+const pageSchema = z.object({ messages: z.array(z.unknown()) });
+const scanSchema = pageSchema.extend({ cursor: z.int().nonnegative(), more: z.boolean() });
+const agentSchema = z.object({
+  agent: agentCardSchema.pick({ agentId: true, status: true, lastSeen: true }),
+});
+const keySchema = z.object({ apiKey: z.string().min(1), previousKeyExpiresAt: z.string().optional() });
+/** An answer that says no more than that it is done. */
+const doneSchema = z.unknown();
+
+/**
+ * A transport over the SignalDock HTTP API. It connects without a request, so that an agent starts whether or not its
+ * backend is up; each call then rejects until it is. Transports of one process to one backend share its connections.
+ */
+export class HttpTransport implements Transport {
+  readonly name = 'http';
+  readonly #options: HttpTransportOptions;
+  #connection: Connection | undefined;
+  #toldOfNameless = false;
+  /** `connect` and `disconnect` one after another, however they are called. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: HttpTransportOptions = {}) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes no request. Connected in the same way already, it changes nothing; in another, it disconnects first. Rejects with
+   * `E_TRANSPORT_ADDRESS` and `E_TRANSPORT_INSECURE`.
+   */
+  connect({ agentId, apiBaseUrl, ...credential }: HttpConnectConfig): Promise<void> {
+    return this.#inTurn(async () => {
+      const connection = {
+        agentId,
+        apiBaseUrl,
+        agent: credential.agent,
+        identity: identityOf({ agentId, apiBaseUrl, ...credential }),
+      };
+      if (this.#connection && isSame(this.#connection, connection)) return;
+      await this.#close();
+      const api = await openApi(apiBaseUrl, connection.identity, this.#options);
+      this.#connection = { ...connection, api };
+    });
+  }
+
+  disconnect(): Promise<void> {
+    return this.#inTurn(() => this.#close());
+  }
+
+  async push(
+    to: string,
+    content: string,
+    { conversationId, idempotencyKey = randomUUID(), signal, replyTo, metadata }: PushOptions = {},
+  ): Promise<{ messageId: string; conversationId?: string }> {
+    return this.#run('push', signal, async ({ api }, call) => {
+      checkSize(content);
+      const { idempotentSend } = await api.features();
+      const message = { content, replyTo, metadata };
+      const { data } = await api.ask(
+        {
+          method: 'POST',
+          ...(conversationId === undefined
+            ? { path: '/messages', body: { toAgentId: to, ...message } }
+            : { path: `/conversations/${encodeURIComponent(conversationId)}/messages`, body: message }),
+          idempotencyKey: inHeader(idempotencyKey),
+          repeatable: idempotentSend,
+        },
+        sentSchema,
+        call,
+      );
+      const sentTo = data.conversationId ?? conversationId;
+      return { messageId: data.id, ...(sentTo !== undefined && { conversationId: sentTo }) };
+    });
+  }
+
+  async poll({ limit, afterSeq, since, signal }: PollOptions = {}): Promise<ConduitMessage[]> {
+    return this.#run('poll', signal, async ({ api }, call) => {
+      const { exactCursor } = await api.features();
+      const query = queryOf({ limit, since, after_seq: exactCursor ? afterSeq : undefined });
+      const { data } = await api.ask(
+        { method: 'GET', path: `/messages/peek${query}`, use: 'read', page: true },
+        pageSchema,
+        call,
+      );
+      return this.#messages(data.messages);
+    });
+  }
+
+  async ack(messageIds: string[], { signal }: RequestOptions = {}): Promise<void> {
+    await this.#run('ack', signal, async ({ api }, call) => {
+      for (let start = 0; start < messageIds.length; start += ACK_CHUNK)
+        await api.ask(
+          {
+            method: 'POST',
+            path: '/messages/ack',
+            body: { messageIds: messageIds.slice(start, start + ACK_CHUNK) },
+            repeatable: true,
+          },
+          doneSchema,
+          call,
+        );
+    });
+  }
+
+  /** Rejects with `E_GROUPS_UNSUPPORTED` where the server cannot show several conversations in one page. */
+  async fetchConversation(
+    conversationIds: readonly string[],
+    { afterSeq, limit, signal }: FetchConversationOptions = {},
+  ): Promise<ConversationPage> {
+    return this.#run('fetchConversation', signal, async ({ api }, call) => {
+      if (conversationIds.length === 0) return { messages: [], cursor: afterSeq ?? 0, more: false };
+      if (!(await api.features()).conversationScan) throw cannotScan();
+      const query = queryOf({ ids: conversationIds.join(','), after_seq: afterSeq, limit });
+      const { data } = await api.ask(
+        { method: 'GET', path: `/conversations/messages${query}`, use: 'read', page: true },
+        scanSchema,
+        call,
+      );
+      return { ...data, messages: this.#messages(data.messages) };
+    });
+  }
+
+  async heartbeat(report: PresenceReport, { signal }: RequestOptions = {}): Promise<void> {
+    await this.#run('heartbeat', signal, async (connection, call) => {
+      const features = await connection.api.features();
+      await tellPresence(connection, 'heartbeat', report, features, call);
+      // On the record a heartbeat means online, whatever it says.
+      if (!features.fencedPresence && report.status !== 'online')
+        await tellPresence(connection, 'status', report, features, call);
+    });
+  }
+
+  async setStatus(report: PresenceReport, { signal }: RequestOptions = {}): Promise<void> {
+    await this.#run('setStatus', signal, async (connection, call) =>
+      tellPresence(connection, 'status', report, await connection.api.features(), call),
+    );
+  }
+
+  async isOnline(agentId: string, { signal }: RequestOptions = {}): Promise<AgentPresence> {
+    return this.#run('isOnline', signal, async ({ api }, call) => {
+      const path = `/agents/${encodeURIComponent(agentId)}`;
+      if ((await api.features()).fencedPresence) {
+        const request = { method: 'GET', path: `${path}/online`, use: 'read' } as const;
+        return (await api.ask(request, wirePresenceSchema, call)).data;
+      }
+      const { data, serverTime } = await api.ask({ method: 'GET', path, use: 'read' }, agentSchema, call);
+      return presenceOf(data.agent, serverTime);
+    });
+  }
+
+  /**
+   * Where the server keeps the old key alive meanwhile, a repetition with the same `idempotencyKey` answers the same new key.
+   * Elsewhere the old key dies with the answer, and a failure that leaves open whether it was done is not tried again.
+   */
+  async rotateKey({
+    signal,
+    overlapSeconds,
+    idempotencyKey = randomUUID(),
+  }: RequestOptions & { overlapSeconds?: number; idempotencyKey?: string } = {}): Promise<{
+    apiKey: string;
+    previousKeyExpiresAt?: string;
+  }> {
+    return this.#run('rotateKey', signal, async ({ api, agentId }, call) => {
+      const { rotationOverlap } = await api.features();
+      const { data } = await api.ask(
+        {
+          method: 'POST',
+          path: `/agents/${encodeURIComponent(agentId)}/rotate-key`,
+          idempotencyKey: inHeader(idempotencyKey),
+          ...(rotationOverlap && { body: { overlapSeconds } }),
+          repeatable: rotationOverlap,
+        },
+        keySchema,
+        call,
+      );
+      return data;
+    });
+  }
+
+  #run<T>(
+    what: string,
+    signal: AbortSignal | undefined,
+    work: (connection: Connection, call: Call) => Promise<T>,
+  ): Promise<T> {
+    const connection = this.#connection;
+    if (!connection)
+      throw new CleoError('E_TRANSPORT_NOT_CONNECTED', 'HttpTransport not connected. Call connect() first.');
+    return connection.api.run(what, signal, (call) => work(connection, call));
+  }
+
+  /** Each on its own: one that is damaged must not keep the others from arriving. */
+  #messages(page: readonly unknown[]): ConduitMessage[] {
+    const messages = page.map((message) => {
+      const wire = wireMessageSchema.safeParse(message);
+      // With an id it can be set aside by name, which is for whoever receives it.
+      return wire.success ? toConduitMessage(wire.data) : hasId(message) ? message : undefined;
+    });
+    const named = messages.filter((message) => message !== undefined);
+    const nameless = page.length - named.length;
+    if (nameless > 0 && !this.#toldOfNameless) (this.#options.onError ?? warn)(withoutId(nameless));
+    this.#toldOfNameless = nameless > 0;
+    return named;
+  }
+
+  async #close(): Promise<void> {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    await connection?.api.close();
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {}); // Its caller hears of it.
+    return done;
+  }
+}
+
+interface Connection {
+  readonly agentId: string;
+  readonly apiBaseUrl: string;
+  readonly agent: Agent | undefined;
+  readonly identity: Identity;
+  readonly api: Api;
+}
+
+function isSame(a: Connection, b: Omit<Connection, 'api'>): boolean {
+  const same = a.agentId === b.agentId && a.apiBaseUrl === b.apiBaseUrl && a.agent === b.agent;
+  // A live credential may change as it likes.
+  return same && (a.agent !== undefined || a.identity.apiKey().reveal() === b.identity.apiKey().reveal());
+}
+
+async function tellPresence(
+  { api, agentId }: Connection,
+  how: 'heartbeat' | 'status',
+  { status, reason, instanceId }: PresenceReport,
+  { fencedPresence }: ServerFeatures,
+  call: Call,
+): Promise<void> {
+  const request: ApiRequest = {
+    method: how === 'heartbeat' ? 'POST' : 'PUT',
+    path: `/agents/${encodeURIComponent(agentId)}/${how}`,
+    body: fencedPresence ? { status, reason, instanceId } : { status },
+    repeatable: true,
+    lane: 'presence',
+  };
+  await api.ask(request, doneSchema, call);
+}
+
+function presenceOf(
+  { agentId, status, lastSeen }: z.output<typeof agentSchema>['agent'],
+  now: number,
+): AgentPresence {
+  const age = lastSeen === undefined ? 0 : now - Date.parse(lastSeen);
+  const fresh = age <= FRESH_MS ? status : age <= STALE_MS ? 'stale' : 'offline';
+  const shown = status === 'offline' ? 'offline' : fresh;
+  return {
+    agentId,
+    online: shown === 'online' || shown === 'busy',
+    status: shown,
+    ...(lastSeen !== undefined && { lastSeen }),
+  };
+}
+
+function checkSize(content: string): void {
+  const size = Buffer.byteLength(content);
+  if (size <= MAX_CONTENT_BYTES) return;
+  throw new WireError(
+    'E_VALIDATION_CONSTRAINT',
+    `content: ${size} bytes are too many, at most ${MAX_CONTENT_BYTES}`,
+    { hint: 'Send it in parts.', details: { field: 'content' } },
+  );
+}
+
+/** A key that a header can carry; one that it cannot becomes its hash, which is as good. */
+function inHeader(key: string): string {
+  return /^[\x21-\x7e]{1,255}$/.test(key) ? key : hash('sha256', key);
+}
+
+function queryOf(values: Record<string, string | number | undefined>): string {
+  const given = Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, `${value}`]],
+  );
+  return given.length > 0 ? `?${new URLSearchParams(given)}` : '';
+}
+
+function hasId(message: unknown): message is ConduitMessage {
+  const id = (message as { id?: unknown } | null | undefined)?.id;
+  return typeof id === 'string' && id !== '';
+}
+
+function withoutId(count: number): CleoError {
+  return new CleoError(
+    'E_TRANSPORT_INVALID',
+    `the backend shows ${count} message(s) without an id; they are left out`,
+    {
+      hint: 'Look at the backend: what has no id cannot be acknowledged.',
+      details: { count },
+    },
+  );
+}
+
+function cannotScan(): CleoError {
+  return new CleoError(
+    'E_GROUPS_UNSUPPORTED',
+    'this server cannot show what is new in several conversations',
+    {
+      hint: "The agent's own copies of group messages still arrive. To follow groups, use a server with conversationScan.",
+    },
+  );
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : errorText(error));
+}
