@@ -1,6 +1,7 @@
 export * from './agent.ts';
 export * from './errors.ts';
 export * from './inbox.ts';
+export * from './intake.ts';
 export * from './journal.ts';
 export * from './mentions.ts';
 export * from './message.ts';

@@ -1,5 +1,6 @@
 import type { Agent, AgentRegistryAPI } from './agent.ts';
 import type { Inbox } from './inbox.ts';
+import type { IntakeMonitor } from './intake.ts';
 import type { Journal } from './journal.ts';
 import type { Realtime } from './realtime.ts';
 import type { Transport } from './transport.ts';
@@ -28,4 +29,5 @@ export const agent = defineService<Agent>('agent');
 export const registry = defineService<AgentRegistryAPI>('registry');
 export const journal = defineService<Journal>('journal');
 export const inbox = defineService<Inbox>('inbox');
+export const intake = defineService<IntakeMonitor>('intake');
 export const realtime = defineService<Realtime>('realtime');

@@ -5,6 +5,8 @@ import {
   errorText,
   type Inbox,
   type InboxEvent,
+  type IntakeHealth,
+  type IntakeMonitor,
   type Journal,
   type Realtime,
   type Transport,
@@ -14,7 +16,7 @@ import { Condition, type IntakeReporter } from './condition.ts';
 import { DirectScan } from './direct-scan.ts';
 import { GroupScan } from './group-scan.ts';
 import { PushGate } from './push-gate.ts';
-import { isAuthError, jittered, retryDelay } from './retry.ts';
+import { isAuthError, jittered, LONGEST_WAIT, retryDelay } from './retry.ts';
 
 export interface IntakeSettings {
   /** Milliseconds from the end of one cycle to the beginning of the next, give or take a fifth. */
@@ -66,7 +68,7 @@ const NEW_KEY_MS = 1_000;
  * Brings an agent's messages to an inbox: polls in cycles that never overlap, follows groups, and lets native push
  * through while it is safe. It acks nothing: that is the inbox's.
  */
-export class Intake {
+export class Intake implements IntakeMonitor {
   readonly #options: IntakeOptions;
   readonly #direct: DirectScan;
   readonly #groups: GroupScan;
@@ -117,6 +119,19 @@ export class Intake {
     };
   }
 
+  /** A proof may be as old as the longest wait for the next scan and the time that one may take. */
+  health(): IntakeHealth {
+    const { timeoutMs } = this.#options;
+    const { error } = this.#polling;
+    const lastReceiveAgeMs =
+      this.#answeredAt === undefined ? undefined : performance.now() - this.#answeredAt;
+    return {
+      ...(lastReceiveAgeMs !== undefined && { lastReceiveAgeMs }),
+      budgetMs: Math.round(this.#intervalMs * LONGEST_WAIT + timeoutMs),
+      ...(error !== undefined && { problem: problemOf(error) }),
+    };
+  }
+
   get #pushLive(): boolean {
     return this.#unsubscribe !== undefined && this.#gate.open;
   }
@@ -151,10 +166,14 @@ export class Intake {
     return wait;
   }
 
-  #interval(): number {
+  get #intervalMs(): number {
     const { intervalMs, liveIntervalMs, realtime } = this.#options;
     const live = realtime?.state === 'live' || this.#pushLive;
-    return jittered(live ? Math.max(intervalMs, liveIntervalMs) : intervalMs);
+    return live ? Math.max(intervalMs, liveIntervalMs) : intervalMs;
+  }
+
+  #interval(): number {
+    return jittered(this.#intervalMs);
   }
 
   /** Everything that calls for a look before its time. */
@@ -209,6 +228,11 @@ function isFinished(
   event: InboxEvent,
 ): event is Extract<InboxEvent, { type: 'done' | 'dead' | 'dropped' | 'known' }> {
   return ['done', 'dead', 'dropped', 'known'].includes(event.type);
+}
+
+function problemOf(error: unknown): NonNullable<IntakeHealth['problem']> {
+  if (!CleoError.is(error)) return { code: 'E_TRANSPORT_FAILED', message: errorText(error) };
+  return { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) };
 }
 
 function describe(error: unknown): NonNullable<IntakeStatus['lastError']> {

@@ -1,4 +1,11 @@
-import { type ConduitMessage, defineService, type Realtime, services, WireError } from '@cleocode/contracts';
+import {
+  type ConduitMessage,
+  defineService,
+  type IntakeMonitor,
+  type Realtime,
+  services,
+  WireError,
+} from '@cleocode/contracts';
 import {
   createKernel,
   createLogger,
@@ -69,6 +76,32 @@ it('takes its defaults without options, and names the one it does not know', asy
   });
   await bare.start();
   await bare.stop();
+});
+
+it('tells others whether it hears: how old the proof is, how old it may be, and what is wrong', async () => {
+  let monitor: IntakeMonitor | undefined;
+  const listener = definePlugin({
+    name: 'listener',
+    version: '1.0.0',
+    apiVersion: 1,
+    requires: { intake: services.intake },
+    setup(_ctx, _options, { intake }) {
+      monitor = intake;
+      expect(intake.health()).toEqual({ budgetMs: 10_020 });
+    },
+  });
+  await run({}, collect(), listener());
+  await until(() => monitor!.health().lastReceiveAgeMs !== undefined);
+  expect(monitor!.health()).toMatchObject({ budgetMs: 10_024 });
+  expect(monitor!.health()).not.toHaveProperty('problem');
+  transport.failNext('poll', new WireError('E_RATE_LIMIT', 'slow down', { hint: 'Ask less often.' }));
+  await until(() => monitor!.health().problem !== undefined);
+  expect(monitor!.health().problem).toEqual({
+    code: 'E_RATE_LIMIT',
+    message: 'slow down',
+    hint: 'Ask less often.',
+  });
+  await until(() => monitor!.health().problem === undefined);
 });
 
 it('logs trouble and recovery once each, with the code and the hint', async () => {

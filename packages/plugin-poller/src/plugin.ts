@@ -36,6 +36,7 @@ export const poller = definePlugin({
     journal: services.journal,
   },
   optional: { realtime: services.realtime },
+  provides: [services.intake],
   setup(ctx, settings, { transport, inbox, agent, journal, realtime }) {
     if (settings.groupMessages === 'mentions')
       ctx.on(
@@ -47,8 +48,12 @@ export const poller = definePlugin({
         },
         { order: 'pre' },
       );
+    let intake: Intake | undefined;
+    ctx.provide(services.intake, {
+      health: () => intake?.health() ?? { budgetMs: settings.intervalMs + settings.timeoutMs },
+    });
     ctx.on('start', () => {
-      const intake = new Intake({
+      const working = new Intake({
         ...settings,
         agentId: agent.id,
         transport,
@@ -58,7 +63,8 @@ export const poller = definePlugin({
         cursors: journal,
         reporter: reportTo(ctx.logger),
       });
-      ctx.task('intake', (signal) => intake.run(signal));
+      intake = working;
+      ctx.task('intake', (signal) => working.run(signal));
     });
   },
 });
