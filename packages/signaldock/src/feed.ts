@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { WireMessage } from '@cleocode/contracts';
 import { type Database, watchDatabase } from '@cleocode/sqlite';
-import { COLUMNS, wireMessage } from './messages.ts';
-import { readPage } from './page.ts';
+import { COLUMNS, type MessageRow, wireMessage } from './messages.ts';
+import { takePage } from './page.ts';
 import { validAgentId } from './validate.ts';
 
 /** How many numbers one read covers, so that a burst of another process does not hold the event loop. */
@@ -22,7 +22,6 @@ export interface NewMessages {
 }
 
 interface Subscription {
-  agentId: string;
   /** What was there before the subscription is not new to it. */
   after: number;
   listener: MessageListener;
@@ -31,9 +30,8 @@ interface Subscription {
 
 const LAST = "SELECT seq FROM sqlite_sequence WHERE name = 'messages'";
 // By number, whatever index the planner would like: a step is short and must come in order.
-const NEW = `
-  SELECT ${COLUMNS} FROM messages m NOT INDEXED JOIN posts p ON p.seq = m.post
-  WHERE m.seq > $after AND m.seq <= $until AND m.to_agent IN (SELECT value FROM json_each($agents)) ORDER BY m.seq`;
+const NEW = 'SELECT seq, to_agent FROM messages NOT INDEXED WHERE seq > ? AND seq <= ? ORDER BY seq';
+const MESSAGE = `SELECT ${COLUMNS} FROM messages m JOIN posts p ON p.seq = m.post WHERE m.seq = ?`;
 
 /**
  * Reads what was committed, in order, and hands it out. Numbers are given under the write lock, so a reader that has
@@ -41,7 +39,8 @@ const NEW = `
  */
 export class Feed implements NewMessages {
   readonly #db: Database;
-  readonly #subscriptions = new Set<Subscription>();
+  /** By agent, so that a message costs the same however many listen to others. */
+  readonly #subscriptions = new Map<string, Set<Subscription>>();
   #cursor = 0;
   #stopWatching: (() => void) | undefined;
   #draining = false;
@@ -61,10 +60,13 @@ export class Feed implements NewMessages {
     if (this.#subscriptions.size === 0) this.#watch();
     const after = this.#last();
     if (this.#subscriptions.size === 0) this.#cursor = after;
-    const subscription = { agentId, after, listener, onError };
-    this.#subscriptions.add(subscription);
+    const subscription = { after, listener, onError };
+    const listening = this.#subscriptions.get(agentId) ?? new Set();
+    this.#subscriptions.set(agentId, listening.add(subscription));
     return () => {
-      if (this.#subscriptions.delete(subscription) && this.#subscriptions.size === 0) this.stop();
+      if (!listening.delete(subscription) || listening.size > 0) return;
+      this.#subscriptions.delete(agentId);
+      if (this.#subscriptions.size === 0) this.stop();
     };
   }
 
@@ -74,6 +76,8 @@ export class Feed implements NewMessages {
   }
 
   stop(): void {
+    // Each by itself too: one that is being handed a message ends there, and its end comes late and must end nothing.
+    for (const listening of this.#subscriptions.values()) listening.clear();
     this.#subscriptions.clear();
     this.#stopWatching?.();
     clearTimeout(this.#retry);
@@ -107,20 +111,25 @@ export class Feed implements NewMessages {
     const last = this.#last();
     const until = Math.min(this.#cursor + STEP, last);
     if (until <= this.#cursor) return false;
-    const agents = new Set(Array.from(this.#subscriptions, ({ agentId }) => agentId));
-    const { rows, cut } = readPage(this.#db, NEW, {
-      after: this.#cursor,
-      until,
-      agents: JSON.stringify([...agents]),
-    });
+    const { rows, cut } = takePage(this.#heard(until));
     this.#cursor = cut ? rows.at(-1)!.seq : until;
     for (const row of rows) this.#hand(wireMessage(row));
     return this.#cursor < last;
   }
 
+  /** The messages up to `until` that somebody listens to; only of those the content is read. */
+  *#heard(until: number): Generator<MessageRow> {
+    for (const { seq, to_agent } of this.#db.sql(NEW).all(this.#cursor, until)) {
+      if (!this.#subscriptions.has(to_agent as string)) continue;
+      const row = this.#db.sql(MESSAGE).get(seq!);
+      // Undefined when another process has just read and pruned it.
+      if (row) yield row as unknown as MessageRow;
+    }
+  }
+
   #hand(message: WireMessage): void {
-    for (const { agentId, after, listener, onError } of this.#subscriptions) {
-      if (message.toAgentId !== agentId || message.seq! <= after) continue;
+    for (const { after, listener, onError } of this.#subscriptions.get(message.toAgentId) ?? []) {
+      if (message.seq! <= after) continue;
       try {
         listener(message);
       } catch (error) {
@@ -130,7 +139,7 @@ export class Feed implements NewMessages {
   }
 
   #report(error: unknown): void {
-    for (const { onError } of this.#subscriptions) onError(error);
+    for (const listening of this.#subscriptions.values()) for (const { onError } of listening) onError(error);
   }
 
   #last(): number {
