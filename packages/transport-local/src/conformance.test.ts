@@ -1,10 +1,14 @@
-import { transportConformance } from '@cleocode/contracts/testing';
+import { type ConformanceHarness, transportConformance } from '@cleocode/contracts/testing';
 import { describe, expect, it } from 'vitest';
+import { type Fault, faults } from './faults.test.kit.ts';
 import { localHarness } from './harness.test.kit.ts';
+import { Line } from './line.test.kit.ts';
 import type { LocalTransport } from './local-transport.ts';
 
+const rows = transportConformance();
+
 describe('LocalTransport conforms', () => {
-  for (const { name, run } of transportConformance())
+  for (const { name, run } of rows)
     it(name, { timeout: 30_000 }, async ({ skip }) => {
       const harness = await localHarness(skip);
       try {
@@ -15,177 +19,78 @@ describe('LocalTransport conforms', () => {
     });
 });
 
-/** Replaces methods of a transport; the others keep their `this`. */
-function fault(methods: (transport: LocalTransport) => Partial<LocalTransport>) {
-  return (transport: LocalTransport) => Object.assign(transport, methods(transport));
-}
-
-type Fault = [what: string, wrap: (transport: LocalTransport) => LocalTransport, caughtBy: string];
-
-const faults: Fault[] = [
-  [
-    'polls the newest first',
-    fault((t) => {
-      const poll = t.poll.bind(t);
-      return { poll: async (options) => (await poll(options)).reverse() };
-    }),
-    'messages are polled oldest first',
-  ],
-  [
-    'acks what it polls',
-    fault((t) => {
-      const poll = t.poll.bind(t);
-      return {
-        poll: async (options) => {
-          const messages = await poll(options);
-          await t.ack(messages.map(({ id }) => id));
-          return messages;
-        },
-      };
-    }),
-    'a poll changes nothing',
-  ],
-  [
-    'ignores the cursor',
-    fault((t) => {
-      const poll = t.poll.bind(t);
-      return { poll: ({ afterSeq: _, ...options } = {}) => poll(options) };
-    }),
-    'afterSeq pages through 1,000 messages written in one instant, each once',
-  ],
-  [
-    'takes the time for a cursor',
-    fault((t) => {
-      const poll = t.poll.bind(t);
-      return {
-        poll: async ({ afterSeq, ...options } = {}) => {
-          const [last] = afterSeq === undefined ? [] : await poll({ afterSeq: afterSeq - 1, limit: 1 });
-          const messages = await poll({ ...options, afterSeq: afterSeq ?? 0 });
-          return messages.filter(({ timestamp }) => !last || timestamp > last.timestamp);
-        },
-      };
-    }),
-    'afterSeq pages through 1,000 messages written in one instant, each once',
-  ],
-  [
-    'does not ack',
-    fault(() => ({ ack: async () => {} })),
-    'an acked message does not come again, and acking it twice is once',
-  ],
-  [
-    'sends again when asked again',
-    fault((t) => {
-      const push = t.push.bind(t);
-      return { push: (to, content, { idempotencyKey: _, ...options } = {}) => push(to, content, options) };
-    }),
-    'a push repeated with its idempotency key is stored once',
-  ],
-  [
-    'answers outside the conversation',
-    fault((t) => {
-      const push = t.push.bind(t);
-      return { push: (to, content, { conversationId: _, ...options } = {}) => push(to, content, options) };
-    }),
-    'a group message reaches everyone else once, under one groupId',
-  ],
-  [
-    'takes an error for no messages',
-    fault((t) => {
-      const poll = t.poll.bind(t);
-      return { poll: (options) => poll(options).catch(() => []) };
-    }),
-    'nothing works before connect and after disconnect',
-  ],
-  [
-    'hears its own pushes',
-    fault((t) => {
-      const push = t.push.bind(t);
-      const subscribe = t.subscribe.bind(t);
-      const handlers: Parameters<typeof subscribe>[0][] = [];
-      return {
-        subscribe: (handler) => {
-          handlers.push(handler);
-          return subscribe(handler);
-        },
-        push: async (to, content, options) => {
-          const sent = await push(to, content, options);
-          for (const handler of handlers) handler({ id: sent.messageId, from: 'me', content, timestamp: '' });
-          return sent;
-        },
-      };
-    }),
-    'a subscriber hears what is addressed to its agent, not what it sends',
-  ],
-  [
-    'replays history to a subscriber',
-    fault((t) => {
-      const subscribe = t.subscribe.bind(t);
-      return {
-        subscribe: (handler) => {
-          void t.poll().then((messages) => messages.forEach(handler));
-          return subscribe(handler);
-        },
-      };
-    }),
-    'a subscriber hears each new message once, in order',
-  ],
-  [
-    'reads a conversation page after page without moving on',
-    fault((t) => {
-      const fetch = t.fetchConversation.bind(t);
-      return { fetchConversation: async (ids, options) => ({ ...(await fetch(ids, options)), cursor: 0 }) };
-    }),
-    'conversations are read in ascending pages',
-  ],
-  [
-    'ignores a signal',
-    fault((t) => {
-      const push = t.push.bind(t);
-      return { push: (to, content, { signal: _, ...options } = {}) => push(to, content, options) };
-    }),
-    'an aborted signal rejects with its reason, and nothing is sent',
-  ],
-  [
-    'beats by sending a message to itself',
-    fault((t) => ({
-      heartbeat: async () => {
-        const poll = t.poll.bind(t);
-        t.poll = async (options) => [
-          { id: 'beat', from: 'bob', content: '', timestamp: '' },
-          ...(await poll(options)),
-        ];
-      },
-    })),
-    'a heartbeat is not a message',
-  ],
-];
+describe('a transport over a line that may fail conforms', () => {
+  it.each(rows.filter(({ name }) => /restart|silent/.test(name)))('$name', async ({ run }) => {
+    const harness = await lineHarness();
+    await run(harness);
+    await harness.close();
+  });
+});
 
 describe('the conformance table catches a transport that', () => {
-  it.each(faults)('%s', async (_, wrap, caughtBy) => {
-    const row = transportConformance().find(({ name }) => name === caughtBy);
-    expect(row, `there is a row "${caughtBy}"`).toBeDefined();
-    const harness = await localHarness(() => {}, wrap);
-    await expect(row!.run(harness)).rejects.toMatchObject({ code: 'ERR_ASSERTION' });
+  it.each(faults)('$what ($caughtBy)', async (fault) => {
+    const row = rows.find(({ name }) => name === fault.caughtBy);
+    expect(row, `there is a row "${fault.caughtBy}"`).toBeDefined();
+    const harness = await lineHarness(fault);
+    await expect(row!.run(harness)).rejects.toMatchObject({ code: fault.code });
     await harness.close();
   });
 
-  it('lacks a capability: its rows are skipped aloud, the others run', async () => {
+  it('breaks any one of its rows', () => {
+    const caught = new Set(faults.map(({ caughtBy }) => caughtBy));
+    expect(rows.map(({ name }) => name).filter((name) => !caught.has(name))).toEqual([]);
+  });
+
+  it('lacks its capabilities: their rows are skipped aloud, the others run', async () => {
     const skipped: string[] = [];
-    const bare = fault(() => ({ subscribe: undefined as never, rotateKey: undefined as never }));
-    let ran = 0;
-    for (const { name, run } of transportConformance()) {
-      if (!/subscriber|rotation|polled by its recipient/.test(name)) continue;
-      const harness = await localHarness((reason) => skipped.push(reason), bare);
+    const lacking = { subscribe: undefined, fetchConversation: undefined, rotateKey: undefined };
+    for (const { run } of rows) {
+      const harness = await localHarness(
+        (reason) => skipped.push(reason),
+        (transport) => Object.assign(transport, lacking),
+      );
       await run(harness);
       await harness.close();
-      ran += 1;
     }
-    expect(skipped).toEqual([
-      'local has no subscribe',
-      'local has no subscribe',
-      'local has no subscribe',
-      'local has no rotateKey',
-    ]);
-    expect(ran).toBeGreaterThan(skipped.length);
+    const counts = Object.entries(Object.groupBy(skipped, (reason) => reason));
+    expect(Object.fromEntries(counts.map(([reason, all]) => [reason, all!.length]))).toEqual({
+      'local has no subscribe': 7,
+      'local has no fetchConversation': 8,
+      'local has no rotateKey': 2,
+      'the harness cannot restart its backend': 4,
+      'the harness cannot silence its backend': 1,
+    });
   });
 });
+
+/** Transports over one line, each with the fault. */
+async function lineHarness(fault?: Fault): Promise<ConformanceHarness> {
+  const line = new Line();
+  const others: ReturnType<typeof bound>[] = [];
+  const harness = await localHarness(
+    (reason) => expect.fail(`skipped: ${reason}`),
+    (transport) => {
+      line.through(transport);
+      const methods = bound(transport);
+      others.push(methods);
+      Object.assign(transport, fault?.methods(methods, { line, others }));
+    },
+  );
+  return { ...harness, restart: line.restart, silence: line.silence, patienceMs: 300 };
+}
+
+function bound(transport: LocalTransport): Omit<LocalTransport, 'name'> {
+  return {
+    connect: transport.connect.bind(transport),
+    disconnect: transport.disconnect.bind(transport),
+    push: transport.push.bind(transport),
+    poll: transport.poll.bind(transport),
+    ack: transport.ack.bind(transport),
+    subscribe: transport.subscribe.bind(transport),
+    fetchConversation: transport.fetchConversation.bind(transport),
+    heartbeat: transport.heartbeat.bind(transport),
+    setStatus: transport.setStatus.bind(transport),
+    isOnline: transport.isOnline.bind(transport),
+    rotateKey: transport.rotateKey.bind(transport),
+  };
+}

@@ -22,10 +22,14 @@ export async function testDock(agentIds: string[] = []): Promise<{ dock: Dock; d
   return { dock, dir, file };
 }
 
-/** The harness of the conformance table; `wrap` may put a fault into each transport. */
+/**
+ * The harness of the conformance table; `wrap` may put something between a test and each transport, and sees the
+ * transports made so far. It has no `restart` and no `silence`: the backend is a file in this process, and every
+ * transport holds it itself.
+ */
 export async function localHarness(
   skip: (reason: string) => void,
-  wrap: (transport: LocalTransport) => LocalTransport = (transport) => transport,
+  wrap: (transport: LocalTransport, made: readonly LocalTransport[]) => void = () => {},
 ): Promise<ConformanceHarness> {
   const { dock, file } = await testDock();
   const keys = new Map<string, string>();
@@ -34,8 +38,9 @@ export async function localHarness(
     const apiKey = keys.get(agentId) ?? (await dock.registerAgent({ agentId })).apiKey;
     keys.set(agentId, apiKey);
     // The table's bad subscribers are expected to fail.
-    const transport = wrap(new LocalTransport({ file, onError: () => {} }));
+    const transport = new LocalTransport({ file, onError: () => {} });
     made.push(transport);
+    wrap(transport, made);
     return { transport, config: { agentId, apiKey, apiBaseUrl: 'local:' } };
   };
   return {
@@ -50,7 +55,7 @@ export async function localHarness(
     },
     skip,
     async close() {
-      for (const transport of made) await transport.disconnect();
+      for (const transport of made) await LocalTransport.prototype.disconnect.call(transport);
     },
   };
 }

@@ -1,7 +1,3 @@
-import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { CleoError } from '../../errors.ts';
-import type { ConduitMessage } from '../../message.ts';
 import type { Transport, TransportConnectConfig } from '../../transport.ts';
 
 /** What the table needs to know about a backend. Made anew, with an empty backend, for each behaviour. */
@@ -12,7 +8,19 @@ export interface ConformanceHarness {
   unconnected(agentId: string): Promise<{ transport: Transport; config: TransportConnectConfig }>;
   /** Opens a group conversation of registered agents and answers its id. */
   group(agentIds: readonly string[]): Promise<string>;
-  /** Called instead of testing when the transport lacks a capability; give the runner's own skip. */
+  /**
+   * Ends the backend and starts it again with its data, where connected transports find it. Resolves once it is there.
+   * Without it, what a transport does when its backend restarts is skipped.
+   */
+  restart?(): Promise<void>;
+  /**
+   * Makes the backend silent: what is asked from now on gets no answer, until the function that it resolves with is
+   * called. Without it, what a transport does while it waits is skipped. `FaultProxy.blackHole` is a way to do it.
+   */
+  silence?(): Promise<() => Promise<void>>;
+  /** How long to wait for what must come, in milliseconds. Default 10,000. */
+  patienceMs?: number;
+  /** Called instead of testing when something is lacking; give the runner's own skip. */
   skip(reason: string): void;
   /** Disconnects what was connected and ends the backend. */
   close(): Promise<void>;
@@ -21,10 +29,14 @@ export interface ConformanceHarness {
 export interface Behaviour {
   /** A sentence. */
   name: string;
-  /** Rejects with an `AssertionError` when the transport behaves otherwise. The runner closes the harness. */
+  /**
+   * Rejects when the transport behaves otherwise: with an `AssertionError`, or with what the transport refused a call with
+   * that it should answer. The runner closes the harness.
+   */
   run(harness: ConformanceHarness): Promise<void>;
 }
 
+/** An optional member of a transport. */
 export type Capability = {
   [K in keyof Transport]-?: undefined extends Transport[K] ? K : never;
 }[keyof Transport];
@@ -48,41 +60,4 @@ export function having<const C extends Capability>(
     if (missing.length > 0) return harness.skip(`${transport.name} has no ${missing.join(', ')}`);
     await run((id) => harness.agent(id) as Promise<Having<C>>, harness);
   });
-}
-
-/** Numbers as contents, all on their way at once, a hundred at a time. */
-export async function pushMany(from: Transport, to: string, count: number): Promise<void> {
-  const all = numbers(count);
-  while (all.length > 0) await Promise.all(all.splice(0, 100).map((content) => from.push(to, content)));
-}
-
-export function numbers(count: number): string[] {
-  return Array.from({ length: count }, (_, n) => `${n + 1}`);
-}
-
-export function contents(messages: readonly ConduitMessage[]): string[] {
-  return messages.map(({ content }) => content);
-}
-
-export function assertAscending(messages: readonly ConduitMessage[]): void {
-  const seqs = messages.flatMap(({ seq }) => seq ?? []);
-  assert.deepEqual(
-    seqs,
-    [...new Set(seqs)].sort((a, b) => a - b),
-    'seq is strictly ascending',
-  );
-}
-
-export async function assertRejects(call: Promise<unknown>, code: string): Promise<void> {
-  await assert.rejects(call, (error) => {
-    assert.ok(CleoError.is(error), `a CleoError, not ${error}`);
-    assert.equal(error.code, code);
-    return true;
-  });
-}
-
-/** Waits up to 10 s. */
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  for (const deadline = performance.now() + 10_000; !condition(); await sleep(5))
-    assert.ok(performance.now() < deadline, `in 10 s: ${what}`);
 }

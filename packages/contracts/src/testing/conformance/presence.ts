@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { assertRejects, type Behaviour, having } from './behaviour.ts';
+import { assertRejects, contents } from './assertions.ts';
+import { type Behaviour, having } from './behaviour.ts';
 
 export const presence: Behaviour[] = [
   having(['heartbeat', 'setStatus', 'isOnline'], 'presence is what the agent last said', async (agent) => {
@@ -49,6 +50,22 @@ export const presence: Behaviour[] = [
       const left = Date.parse(rotated.previousKeyExpiresAt!) - Date.now();
       assert.ok(left > 0 && left <= 120_000, 'the old key lives on for the overlap');
       assert.deepEqual(await alice.rotateKey({ overlapSeconds: 60, idempotencyKey: 'k' }), rotated);
+    },
+  ),
+
+  having(
+    ['rotateKey'],
+    'a rotation is no interruption, and the new key connects',
+    async (agent, { unconnected }) => {
+      const bob = await agent('bob');
+      const { transport: alice, config } = await unconnected('alice');
+      await alice.connect(config);
+      const { apiKey } = await alice.rotateKey!({ overlapSeconds: 60 });
+      await alice.push('bob', 'with the old key');
+      await alice.disconnect();
+      await alice.connect({ ...config, apiKey });
+      await alice.push('bob', 'with the new key');
+      assert.deepEqual(contents(await bob.poll()), ['with the old key', 'with the new key']);
     },
   ),
 ];
