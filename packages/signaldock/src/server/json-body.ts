@@ -24,7 +24,10 @@ export function acceptJson(app: FastifyInstance): void {
 }
 
 function unreadable(why: string): WireError {
-  return new WireError('E_VALIDATION_SCHEMA', `body: ${why}`, { details: { field: 'body' } });
+  return new WireError('E_VALIDATION_SCHEMA', `body: ${why}`, {
+    hint: 'Send one JSON value in UTF-8.',
+    details: { field: 'body' },
+  });
 }
 
 /** By levels, not by recursion: what it is there to find would overflow the stack. */

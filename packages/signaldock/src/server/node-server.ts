@@ -1,4 +1,10 @@
-import { createServer, type RequestListener, type Server, STATUS_CODES } from 'node:http';
+import {
+  createServer,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { errorAnswer, type RefusalStatus, refusal } from './answer.ts';
@@ -37,31 +43,35 @@ export function nodeServer(handler: RequestListener, { tls, requestTimeoutMs }: 
     ? (createSecureServer({ ...options, ...tls }) as unknown as Server)
     : createServer(options);
   server.maxConnections = MAX_CONNECTIONS;
-  const answering = new Answering();
+  const open = new OpenRequests();
   server.on('request', (request, response) => {
-    answering.add(request.socket, response);
+    open.add(response);
     handler(request, response);
   });
   server.on('checkExpectation', ({ socket }) => refuse(socket, 417));
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    // Another answer would be taken for the one that is still to come.
-    if (answering.has(socket as Socket)) socket.destroy();
-    else refuse(socket as Socket, STATUS[error.code ?? ''] ?? 400);
+  server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
+    const socket = stream as Socket;
+    if (open.mayAnswer(socket)) refuse(socket, STATUS[error.code ?? ''] ?? 400);
+    else socket.destroy();
   });
   return server;
 }
 
-/** Connections with requests that are not answered yet. */
-class Answering {
-  readonly #requests = new WeakMap<Socket, number>();
+/** The requests that are not answered yet, by their connection. */
+class OpenRequests {
+  readonly #responses = new WeakMap<Socket, Set<ServerResponse>>();
 
-  add(socket: Socket, response: { once(event: 'close', listener: () => void): void }): void {
-    this.#requests.set(socket, (this.#requests.get(socket) ?? 0) + 1);
-    response.once('close', () => this.#requests.set(socket, this.#requests.get(socket)! - 1));
+  add(response: ServerResponse): void {
+    const { socket } = response.req;
+    const responses = this.#responses.get(socket) ?? new Set();
+    this.#responses.set(socket, responses.add(response));
+    response.once('close', () => responses.delete(response));
   }
 
-  has(socket: Socket): boolean {
-    return (this.#requests.get(socket) ?? 0) > 0;
+  /** Whether an answer on the connection would be taken for the one to what has just failed, and not for another's. */
+  mayAnswer(socket: Socket): boolean {
+    const responses = [...(this.#responses.get(socket) ?? [])];
+    return responses.length < 2 && responses.every(({ req, headersSent }) => !req.complete && !headersSent);
   }
 }
 
