@@ -1,6 +1,7 @@
 import { type ConformanceHarness, transportConformance } from '@cleocode/contracts/testing';
 import { describe, expect, it } from 'vitest';
-import { type Fault, faults } from './faults.test.kit.ts';
+import type { Fault, Methods } from './faults/fault.test.kit.ts';
+import { faults } from './faults.test.kit.ts';
 import { localHarness } from './harness.test.kit.ts';
 import { Line } from './line.test.kit.ts';
 import type { LocalTransport } from './local-transport.ts';
@@ -66,7 +67,7 @@ describe('the conformance table catches a transport that', () => {
 /** Transports over one line, each with the fault. */
 async function lineHarness(fault?: Fault): Promise<ConformanceHarness> {
   const line = new Line();
-  const others: ReturnType<typeof bound>[] = [];
+  const others: Methods[] = [];
   const harness = await localHarness(
     (reason) => expect.fail(`skipped: ${reason}`),
     (transport) => {
@@ -79,7 +80,7 @@ async function lineHarness(fault?: Fault): Promise<ConformanceHarness> {
   return { ...harness, restart: line.restart, silence: line.silence, patienceMs: 300 };
 }
 
-function bound(transport: LocalTransport): Omit<LocalTransport, 'name'> {
+function bound(transport: LocalTransport): Methods {
   return {
     connect: transport.connect.bind(transport),
     disconnect: transport.disconnect.bind(transport),

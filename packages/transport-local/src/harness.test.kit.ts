@@ -23,13 +23,12 @@ export async function testDock(agentIds: string[] = []): Promise<{ dock: Dock; d
 }
 
 /**
- * The harness of the conformance table; `wrap` may put something between a test and each transport, and sees the
- * transports made so far. It has no `restart` and no `silence`: the backend is a file in this process, and every
+ * The harness of the conformance table; `wrap` may put something between a test and each transport. It has no `restart` and no `silence`: the backend is a file in this process, and every
  * transport holds it itself.
  */
 export async function localHarness(
   skip: (reason: string) => void,
-  wrap: (transport: LocalTransport, made: readonly LocalTransport[]) => void = () => {},
+  wrap: (transport: LocalTransport) => void = () => {},
 ): Promise<ConformanceHarness> {
   const { dock, file } = await testDock();
   const keys = new Map<string, string>();
@@ -40,7 +39,7 @@ export async function localHarness(
     // The table's bad subscribers are expected to fail.
     const transport = new LocalTransport({ file, onError: () => {} });
     made.push(transport);
-    wrap(transport, made);
+    wrap(transport);
     return { transport, config: { agentId, apiKey, apiBaseUrl: 'local:' } };
   };
   return {
