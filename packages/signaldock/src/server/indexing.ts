@@ -4,7 +4,7 @@ import type { Dock } from '../dock.ts';
 const EVERY_MS = 5_000;
 const MAX_PAUSE_MS = 60_000;
 
-/** Indexes now and then what was sent, so that no search has to; where nothing was, that is one short read. */
+/** Indexes at once and then now and again what was sent, so that no search has to. Where nothing was, it is one short read. */
 export function keepIndexing(
   dock: Pick<Dock, 'indexForSearch'>,
   onError: (error: unknown) => void,
@@ -13,9 +13,7 @@ export function keepIndexing(
   const stopping = new AbortController();
   const { signal } = stopping;
   const run = async () => {
-    for (let failures = 0; ; ) {
-      await pause(backoff(failures, everyMs, MAX_PAUSE_MS), signal);
-      if (signal.aborted) return;
+    for (let failures = 0; !signal.aborted; await pause(backoff(failures, everyMs, MAX_PAUSE_MS), signal)) {
       try {
         await dock.indexForSearch({ signal });
         failures = 0;

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
@@ -22,7 +21,7 @@ export class RawClient {
     });
     // A reset is one of the ways in which a server closes.
     this.socket.on('error', () => {});
-    this.closed = once(this.socket, 'close');
+    this.closed = new Promise((resolve) => this.socket.once('close', resolve));
     onTestFinished(() => void this.socket.destroy());
   }
 

@@ -35,14 +35,8 @@ const SWEEP_MS = 50;
 export async function serve(options: ServeOptions): Promise<SignalDockServer> {
   const { host = '127.0.0.1', port = 4000, tls, publicUrl, logger = SILENT, drainMs = 10_000 } = options;
   if (!tls && !options.allowInsecure) refuseInsecure(host);
-  const assembly = await assemble(options);
+  const assembly = await listen(options, host, port);
   const { app, context } = assembly;
-  try {
-    await app.listen({ host, port });
-  } catch (error) {
-    await app.close();
-    throw listenFailed(error, host, port);
-  }
   const bound = app.server.address() as AddressInfo;
   const url = `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
   context.publicUrl = publicUrl ?? url;
@@ -62,6 +56,19 @@ export async function serve(options: ServeOptions): Promise<SignalDockServer> {
       return closing;
     },
   };
+}
+
+async function listen(options: ServeOptions, host: string, port: number): Promise<Assembly> {
+  let assembly: Assembly | undefined;
+  try {
+    // Fails with a certificate that is none.
+    assembly = await assemble(options);
+    await assembly.app.listen({ host, port });
+    return assembly;
+  } catch (error) {
+    await assembly?.app.close();
+    throw listenFailed(error, host, port);
+  }
 }
 
 async function shutDown({ app, gate, streams }: Assembly, drainMs: number): Promise<void> {
