@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WireMessage } from '@cleocode/contracts';
 import { openDatabase } from '@cleocode/sqlite';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { spawnWorker, testDock, testFile } from './dock.test.kit.ts';
 import { Feed } from './feed.ts';
 import { MIGRATIONS } from './schema.ts';
@@ -180,19 +180,56 @@ describe('onMessages', () => {
   });
 });
 
+describe('a feed of many listeners', () => {
+  it('tells each of 2,000 its own messages, in order', async () => {
+    const dock = await testDock(['alice']);
+    const names = Array.from({ length: 2_000 }, (_, n) => `agent-${n}`);
+    await Promise.all(names.map((agentId) => dock.registerAgent({ agentId })));
+    const heard = names.map(() => [] as string[]);
+    for (const [n, agentId] of names.entries())
+      dock.onMessages(agentId, ({ content }) => void heard[n]!.push(content));
+    const sends = [...names.keys(), ...names.keys()].map((n, index) =>
+      dock.send('alice', names[n]!, { content: `${n} ${index < names.length ? 'first' : 'second'}` }),
+    );
+    await Promise.all(sends);
+    await vi.waitFor(() => expect(heard.flat()).toHaveLength(4_000));
+    expect(heard).toEqual(names.map((_, n) => [`${n} first`, `${n} second`]));
+  });
+
+  it('reads the content only of what somebody listens to', async () => {
+    let contentReads = 0;
+    const { db, feed } = await withFeed((text) => {
+      if (/\bcontent\b/.test(text)) contentReads += 1;
+    });
+    const { heard, listener } = ear();
+    for (let n = 0; n < 100; n++) feed.onMessages(`agent-${n}`, listener);
+    insert(db.file, 1, 50);
+    feed.wake();
+    feed.onMessages('bob', listener);
+    insert(db.file, 51, 10);
+    feed.wake();
+    expect(heard.map(({ seq }) => seq)).toEqual(Array.from({ length: 10 }, (_, n) => 51 + n));
+    expect(contentReads).toBe(10);
+  });
+});
+
 describe('Feed', () => {
+  it('is not ended by the late end of a subscription that it had ended itself', async () => {
+    const { db, feed } = await withFeed();
+    const { heard, listener } = ear();
+    const end = feed.onMessages('bob', () => {});
+    feed.stop();
+    feed.onMessages('bob', listener);
+    end();
+    insert(db.file, 1, 1);
+    await vi.waitFor(() => expect(heard).toHaveLength(1));
+  });
+
   it('says why it cannot read, tries again by itself, and misses nothing', async () => {
-    const db = await openDatabase(testFile(), { migrations: MIGRATIONS });
     const failure = new Error('cannot read');
     let failing = false;
-    const feed = new Feed({
-      file: db.file,
-      write: (work) => db.write(work),
-      close: () => db.close(),
-      sql(text) {
-        if (failing && !text.startsWith('PRAGMA')) throw failure;
-        return db.sql(text);
-      },
+    const { db, feed } = await withFeed((text) => {
+      if (failing && !text.startsWith('PRAGMA')) throw failure;
     });
     const { heard, listener } = ear();
     const errors: unknown[] = [];
@@ -202,10 +239,27 @@ describe('Feed', () => {
     await vi.waitFor(() => expect(errors).toEqual([failure]));
     failing = false;
     await vi.waitFor(() => expect(heard).toHaveLength(1), { timeout: 5_000 });
+  });
+});
+
+/** A feed without a dock, stopped after the test; `onSql` sees what it asks the database, and may throw. */
+async function withFeed(onSql: (text: string) => void = () => {}) {
+  const db = await openDatabase(testFile(), { migrations: MIGRATIONS });
+  const feed = new Feed({
+    file: db.file,
+    write: (work) => db.write(work),
+    close: () => db.close(),
+    sql(text) {
+      onSql(text);
+      return db.sql(text);
+    },
+  });
+  onTestFinished(async () => {
     feed.stop();
     await db.close();
   });
-});
+  return { db, feed };
+}
 
 /** Commits messages to bob as another process would, all at once. */
 function insert(file: string, first: number, count: number): void {

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 import { WireError } from '@cleocode/contracts';
 import { describe, expect, it } from 'vitest';
 import { query, TestClock, testDock } from './dock.test.kit.ts';
@@ -50,6 +51,51 @@ describe('authenticate', () => {
       expect(bytes.includes(key.slice(8, 24))).toBe(false);
       expect(bytes.includes(Buffer.from(key.slice(8), 'hex'))).toBe(false);
     }
+  });
+});
+
+describe('generateKey', () => {
+  it('refuses an agent that has a live key, the first or one of a rotation, and changes nothing', async () => {
+    const { dock, apiKey, works } = await withBob();
+    const refusal = {
+      code: 'E_CONFLICT_ALREADY_EXISTS',
+      message: 'Agent has a key already: bob',
+      hint: 'Use that key, or rotate it when it is lost.',
+    };
+    await expect(dock.generateKey('bob')).rejects.toMatchObject(refusal);
+    expect(await works(apiKey)).toBe(true);
+    await dock.rotateKey('bob', { overlapSeconds: 0 });
+    await expect(dock.generateKey('bob')).rejects.toMatchObject(refusal);
+  });
+
+  it('answers a key to an agent that has none, once', async () => {
+    const { dock, apiKey: old, works } = await withBob();
+    change(dock.file, "DELETE FROM keys WHERE agent = 'bob'");
+    const { agentId, apiKey } = await dock.generateKey('bob');
+    expect(agentId).toBe('bob');
+    expect([await works(apiKey), await works(old)]).toEqual([true, 'E_AUTH_INVALID_TOKEN']);
+    await expect(dock.generateKey('bob')).rejects.toMatchObject({ code: 'E_CONFLICT_ALREADY_EXISTS' });
+  });
+
+  it('answers a key to an agent whose keys have all expired, which stay so', async () => {
+    const { clock, dock, apiKey: old, works } = await withBob();
+    change(dock.file, `UPDATE keys SET expires_at = ${clock.time + 1_000}`);
+    await expect(dock.generateKey('bob')).rejects.toMatchObject({ code: 'E_CONFLICT_ALREADY_EXISTS' });
+    clock.advance(1);
+    const { apiKey } = await dock.generateKey('bob');
+    expect([await works(apiKey), await works(old)]).toEqual([true, 'E_AUTH_EXPIRED_TOKEN']);
+  });
+
+  it('is answered one key, however many ask at once', async () => {
+    const { dock } = await withBob();
+    change(dock.file, "DELETE FROM keys WHERE agent = 'bob'");
+    const asked = await Promise.allSettled([1, 2, 3].map(() => dock.generateKey('bob')));
+    expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
+  it('refuses an unknown agent', async () => {
+    const { dock } = await withBob();
+    await expect(dock.generateKey('x')).rejects.toMatchObject({ code: 'E_NOT_FOUND_AGENT' });
   });
 });
 
@@ -131,3 +177,10 @@ describe('rotateKey', () => {
     await expect(dock.rotateKey('x')).rejects.toMatchObject({ code: 'E_NOT_FOUND_AGENT' });
   });
 });
+
+/** Changes the keys as no call of the dock does. */
+function change(file: string, sql: string): void {
+  const db = new DatabaseSync(file, { timeout: 1_000 });
+  db.exec(sql);
+  db.close();
+}
