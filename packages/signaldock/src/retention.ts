@@ -87,8 +87,11 @@ async function pruneMessages(db: Database, readBefore: number, signal?: AbortSig
         for (const { seq, copies } of posts) {
           db.sql('DELETE FROM messages WHERE seq >= ? AND seq < ?').run(seq, seq + copies);
           db.sql('DELETE FROM posts WHERE seq = ?').run(seq);
-          forget(db, seq);
         }
+        forget(
+          db,
+          posts.map(({ seq }) => seq),
+        );
         return posts.length;
       });
     from = last;

@@ -112,7 +112,7 @@ export const MIGRATIONS = [
   CREATE VIRTUAL TABLE search USING fts5 (
     conversation, content, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
   );
-  CREATE TABLE search_progress (seq INTEGER NOT NULL) STRICT;
-  INSERT INTO search_progress VALUES (0);
+  CREATE TABLE search_progress (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL) STRICT;
+  INSERT INTO search_progress VALUES (1, 0);
   `,
 ];

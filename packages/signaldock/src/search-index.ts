@@ -35,9 +35,15 @@ export async function indexForSearch(db: Database, signal?: AbortSignal): Promis
   return indexed;
 }
 
-/** Takes a post out of the index, inside the write that deletes it. */
-export function forget(db: Database, post: number): void {
-  db.sql('DELETE FROM search WHERE rowid = ?').run(post);
+/** Takes posts out of the index, inside the write that deletes them. */
+export function forget(db: Database, posts: readonly number[]): void {
+  try {
+    // Not `run`: FTS5 leaves a number of its own as the last inserted rowid, too large for node:sqlite, which throws.
+    for (const post of posts) db.sql('DELETE FROM search WHERE rowid = ?').all(post);
+  } finally {
+    // An insert puts a small number there again; without it the next update of anything would throw.
+    db.sql('INSERT OR REPLACE INTO search_progress SELECT id, seq FROM search_progress').all();
+  }
 }
 
 /** The conversations, any of them, as the index names them: one token each. */

@@ -250,6 +250,25 @@ describe('the index', () => {
     expect(contents(await dock.searchMessages('bob', { q: 'red' }))).toEqual(['red and unread']);
   });
 
+  it('leaves the file as usable as before when it forgets many', async () => {
+    const clock = new TestClock();
+    const dock = await testDock(AGENTS, clock);
+    const sent = await Promise.all(
+      Array.from({ length: 300 }, (_, n) => dock.send('alice', 'bob', { content: `red ${n}` })),
+    );
+    await dock.indexForSearch();
+    await dock.ack(
+      'bob',
+      sent.map(({ id }) => id),
+    );
+    clock.advance(31 * DAY);
+    expect(await dock.prune()).toMatchObject({ messages: 300 });
+    // An update and nothing else: what FTS5 leaves behind has made node:sqlite throw here.
+    await dock.heartbeat('bob');
+    expect(query(dock.file, "SELECT count(*) AS n FROM search WHERE search MATCH 'red'")).toEqual([{ n: 0 }]);
+    expect(query(dock.file, 'SELECT seq FROM search_progress')).toEqual([{ seq: 300 }]);
+  });
+
   it('never gets what the retention deleted before', async () => {
     const clock = new TestClock();
     const dock = await testDock(AGENTS, clock);
