@@ -88,16 +88,22 @@ describe('a stream with Last-Event-ID', () => {
     const plan = fc.record({
       missed: fc.nat({ max: 45 }),
       replay: fc.nat({ max: 45 }),
+      lag: turns,
       reads: fc.array(fc.record({ before: turns, after: turns }), { minLength: 1, maxLength: 6 }),
       live: fc.array(fc.record({ after: turns, length: fc.constantFrom(1, 60_000) }), { maxLength: 30 }),
     });
-    const check = fc.asyncProperty(plan, async ({ missed, replay, reads, live }) => {
+    const check = fc.asyncProperty(plan, async ({ missed, replay, lag, reads, live }) => {
       const [last, ...before] = idsOf(await send(dock, 1 + missed));
       let read = 0;
       let sending = Promise.resolve<string[]>([]);
       const interleaved: Partial<Dock> = {
-        onMessages(...given) {
-          const end = dock.onMessages(...given);
+        // As late as the messages of another process, which a read of the file may see first.
+        onMessages(agentId, listener, onError) {
+          let hearing = Promise.resolve();
+          const late = (message: WireMessage) => {
+            hearing = hearing.then(() => take(lag)).then(() => listener(message));
+          };
+          const end = dock.onMessages(agentId, late, onError);
           sending = sendAll(dock, live);
           return end;
         },

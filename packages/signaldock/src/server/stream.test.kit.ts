@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setImmediate as turn } from 'node:timers/promises';
 import type { WireMessage } from '@cleocode/contracts';
 import { onTestFinished, vi } from 'vitest';
 import type { Dock } from '../dock.ts';
@@ -20,6 +19,8 @@ export interface ServerEvent {
 export interface ConnectOptions {
   lastEventId?: string;
   stillAllowed?: () => Promise<boolean>;
+  /** Do not read until told to. */
+  paused?: boolean;
 }
 
 /** Polls for something that comes about within five seconds. */
@@ -33,14 +34,9 @@ export async function send(dock: Dock, count: number, content = 'x'): Promise<Wi
   return (await Promise.all(sends)).sort((a, b) => a.seq! - b.seq!);
 }
 
-/** Sends to bob until his client, who does not read, lets nothing more out of the server. */
-export async function clog(dock: Dock, response: ServerResponse): Promise<void> {
-  for (;;) {
-    await send(dock, 4, 'x'.repeat(500_000));
-    const waiting = response.writableLength;
-    for (let turns = 0; turns < 10; turns++) await turn();
-    if (waiting > 0 && response.writableLength === waiting) return;
-  }
+/** Fills what lies between a stream and its client, who does not read, with a comment. */
+export function clog(response: ServerResponse): void {
+  response.write(`:${'x'.repeat(32 * 1024 * 1024)}\n\n`);
 }
 
 export const idsOf = (messages: WireMessage[]) => messages.map(({ id }) => id);
@@ -67,12 +63,13 @@ export async function serveStreams(dock: Dock, options: Partial<StreamsOptions> 
   return {
     streams,
     responses,
-    /** Opens a stream of bob and waits until it says so. */
+    /** Opens a stream of bob and waits until it says so, if it reads. */
     async connect(options: ConnectOptions = {}): Promise<Client> {
       asked.push(options);
       const [response] = await once(request({ port, host: '127.0.0.1', agent: false }).end(), 'response');
       const client = new Client(response);
-      await until(() => client.events.length > 0);
+      if (options.paused) response.pause();
+      else await until(() => client.events.length > 0);
       return client;
     },
   };
@@ -112,9 +109,12 @@ export class Client {
   }
 
   #take(text: string): void {
-    const frames = (this.#rest + text).split('\n\n');
+    this.#rest += text;
+    // A long frame would otherwise be searched again with each of its parts.
+    if (!text.includes('\n')) return;
+    const frames = this.#rest.split('\n\n');
     this.#rest = frames.pop()!;
-    this.events.push(...frames.map(parse));
+    for (const one of frames) if (!one.startsWith(':')) this.events.push(parse(one));
   }
 }
 
