@@ -11,7 +11,7 @@ import {
   wireConversationSchema,
 } from '@cleocode/contracts';
 import { z } from 'zod';
-import type { Api } from './api.ts';
+import { type Api, DONE } from './api.ts';
 import { type HttpConnectConfig, type HttpOptions, identityOf, openApi } from './open-api.ts';
 
 const keySchema = z.string().min(1);
@@ -65,6 +65,14 @@ export class SignalDockClient {
       const { data } = await this.#api.ask({ method: 'GET', path, use: 'read' }, agentSchema, call);
       return data.agent;
     });
+  }
+
+  /** Removes the agent, which may only be itself: its keys, its place in conversations, and what it has not read. */
+  async removeAgent(agentId: string, { signal }: RequestOptions = {}): Promise<void> {
+    const path = `/agents/${encodeURIComponent(agentId)}`;
+    await this.#api.run('removeAgent', signal, (call) =>
+      this.#api.ask({ method: 'DELETE', path }, DONE, call),
+    );
   }
 
   /** Opens a conversation of this agent and others. A private one of two that exists is answered again. */
