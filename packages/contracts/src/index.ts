@@ -9,6 +9,7 @@ export * from './realtime.ts';
 export * from './secret.ts';
 export * as services from './service.ts';
 export { defineService, type ServiceOf, type ServiceRef } from './service.ts';
+export * from './stall.ts';
 export * from './timing.ts';
 export * from './transport.ts';
 export * from './wire.ts';
