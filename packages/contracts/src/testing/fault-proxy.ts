@@ -30,6 +30,7 @@ export class FaultProxy {
   readonly #faults: Faults = {};
   readonly #counts = { up: 0, down: 0 };
   #connections = 0;
+  #closed = false;
   #target: { host: string; port: number };
   /** `down`, `heal` and `close` one after another, however they are called. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -119,7 +120,7 @@ export class FaultProxy {
 
   /**
    * The next `count` times that the target begins to answer, the answer is dropped and its connection reset: the target
-   * has done the work and the client cannot know.
+   * has done the work and the client cannot know. Over TLS its part of the handshake is an answer too.
    */
   dropResponses(count = 1): void {
     this.#faults.dropResponses = count;
@@ -134,10 +135,10 @@ export class FaultProxy {
   down(): Promise<void> {
     return this.#inTurn(async () => {
       if (!this.#server.listening) return;
-      const closed = once(this.#server, 'close');
+      const closed = [once(this.#server, 'close'), ...Array.from(this.#links, (link) => link.closed)];
       this.#server.close();
       this.reset();
-      await closed;
+      await Promise.all(closed);
     });
   }
 
@@ -148,12 +149,14 @@ export class FaultProxy {
       if (name !== 'down') delete this.#faults[name];
     for (const link of this.#links) link.resetIfTorn();
     return this.#inTurn(async () => {
-      if ((all || names.includes('down')) && !this.#server.listening) await listen(this.#server, this.port);
+      const isDown = !this.#server.listening && !this.#closed;
+      if (isDown && (all || names.includes('down'))) await listen(this.#server, this.port);
     });
   }
 
-  /** Resets what is open and frees the port. Resolves once nothing of the proxy is left, timers included. */
+  /** Resets what is open and frees the port, for good. Resolves once nothing of the proxy is left, timers included. */
   close(): Promise<void> {
+    this.#closed = true;
     return this.down();
   }
 

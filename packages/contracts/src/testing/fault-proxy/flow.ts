@@ -56,48 +56,59 @@ export class Flow {
 
   /** Never rejects: a socket that fails has its own handler. */
   async #passAll(): Promise<void> {
-    const { source, sink, signal, faults } = this.#options;
+    const { source, signal } = this.#options;
     this.#passing = true;
     for (let next = this.#queue.shift(); next && !signal.aborted; next = this.#queue.shift()) {
       await this.#until(next.dueAt);
-      if (next.bytes === undefined && faults.slowClose) await pause(faults.slowClose, signal);
-      if (signal.aborted) return;
-      if (swallows(faults, this.#options.direction)) this.tear();
-      else if (next.bytes === undefined) sink.end();
-      else await this.#pass(next.bytes);
+      await (next.bytes ? this.#pass(next.bytes) : this.#end());
       this.#queued -= next.bytes?.length ?? 0;
       if (this.#queued < MAX_QUEUED_BYTES) source.resume();
     }
     this.#passing = false;
   }
 
+  async #end(): Promise<void> {
+    const { direction, sink, faults, signal } = this.#options;
+    if (faults.slowClose) await pause(faults.slowClose, signal);
+    if (swallows(faults, direction)) this.tear();
+    else sink.end();
+  }
+
+  /** Piece by piece, each as the faults are when its turn has come. */
   async #pass(bytes: Buffer): Promise<void> {
-    const { direction, source, sink, faults, signal, passed, reset } = this.#options;
-    if (direction === 'down' && faults.dropResponses) {
-      faults.dropResponses -= 1;
-      return reset();
-    }
+    const { direction, sink, faults, signal, passed, reset } = this.#options;
     for (let rest = bytes; rest.length > 0 && !signal.aborted; ) {
+      if (swallows(faults, direction)) return this.tear();
+      if (direction === 'down' && faults.dropResponses) {
+        faults.dropResponses -= 1;
+        return reset();
+      }
       const size = Math.min(rest.length, this.#slice(), this.#allowance());
       if (size > 0) {
-        if (faults.throttle) {
-          this.#freeAt = Math.max(this.#freeAt, performance.now()) + (size / faults.throttle) * 1_000;
-          await this.#until(this.#freeAt);
-          if (signal.aborted) return;
-        }
+        await this.#paced(size);
         const failure = await new Promise((written) => sink.write(rest.subarray(0, size), written));
         if (failure) return;
         passed(size);
         this.#cut.left -= size;
         rest = rest.subarray(size);
       }
-      if (this.#allowance() === 0) {
-        // The last bytes are on their way: a reset would overtake them.
-        sink.destroySoon();
-        if (!source.destroyed) source.resetAndDestroy();
-        return;
-      }
+      if (this.#allowance() === 0) return this.#cutOff();
     }
+  }
+
+  #cutOff(): void {
+    const { source, sink } = this.#options;
+    // The last bytes are on their way: a reset would overtake them.
+    sink.destroySoon();
+    if (!source.destroyed) source.resetAndDestroy();
+  }
+
+  /** Waits until so many bytes may pass. */
+  async #paced(size: number): Promise<void> {
+    const { throttle } = this.#options.faults;
+    if (!throttle) return;
+    this.#freeAt = Math.max(this.#freeAt, performance.now()) + (size / throttle) * 1_000;
+    await this.#until(this.#freeAt);
   }
 
   #slice(): number {
