@@ -43,7 +43,7 @@ export function parseApiBase(apiBaseUrl: string, { allowInsecure = false } = {})
 export function resolveEndpoint(apiBaseUrl: string, endpoint: string): string {
   const base = new URL(apiBaseUrl);
   const prefix = base.pathname.replace(/\/+$/, '');
-  const isPath = !URL.canParse(endpoint) && !/^[/\\]{2}/.test(endpoint);
+  const isPath = !/^([a-z][a-z\d+.-]*:|[/\\]{2})/i.test(endpoint);
   const url = URL.parse(isPath ? `${base.origin}${prefix}/${endpoint.replace(/^\//, '')}` : endpoint, base);
   if (url && url.origin === base.origin && !url.username && !url.password) return url.href;
   throw new CleoError('E_TRANSPORT_ADDRESS', `an endpoint lies outside ${base.origin}`, {

@@ -7,7 +7,7 @@ import {
   type ServerFeatures,
   withDeadline,
 } from '@cleocode/contracts';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { dataOf, failureOf } from './answer.ts';
 import type { Backend } from './backend.ts';
 import { type HttpAnswer, type HttpRequest, label } from './exchange.ts';
@@ -50,6 +50,9 @@ export interface Call {
   /** Why it is still not done. */
   lastFailure?: unknown;
 }
+
+/** The schema of an answer that says no more than that it is done. */
+export const DONE = z.unknown();
 
 export interface Asked<T> {
   data: T;
@@ -132,6 +135,7 @@ export class Api {
     const { repeatable = request.method !== 'POST' } = request;
     for (let tries = 1; ; tries += 1) {
       const { answer, failure, keyReplaced } = await this.#try(request, call.signal);
+      if (tries === 1) budget.earn();
       if (answer && !failure) return answer;
       call.signal.throwIfAborted();
       call.lastFailure = failure;
@@ -144,7 +148,7 @@ export class Api {
 
   /** Sends a request once. Throws only before anything was sent. */
   #try(request: ApiRequest, signal: AbortSignal): Promise<Tried> {
-    const { breaker, budget, lanes, limits } = this.#backend;
+    const { breaker, lanes, limits } = this.#backend;
     const { lane = 'main', use = 'write', page } = request;
     const maxBytes = page ? limits.maxBytes : Math.min(limits.maxBytes, MAX_ANSWER_BYTES);
     breaker.check();
@@ -154,7 +158,6 @@ export class Api {
       breaker.check();
       const counted = this.#window.begin(use);
       const pass = breaker.enter();
-      budget.earn();
       const tried: Tried = {};
       try {
         tried.answer = await follow(lanes[lane].pool, http, { ...limits, maxBytes }, signal);

@@ -154,7 +154,7 @@ function asFailure(error: Error, request: HttpRequest, phase: Phase): CleoError 
         hint: 'Check that this is the address of a SignalDock server.',
       },
     );
-  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' || code.startsWith('HPE_'))
+  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' || error.name === 'HTTPParserError')
     return notHttp(request, phase, error);
   return new CleoError(
     'E_TRANSPORT_UNREACHABLE',

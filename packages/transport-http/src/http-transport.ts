@@ -2,7 +2,6 @@ import { hash, randomUUID } from 'node:crypto';
 import {
   type Agent,
   type AgentPresence,
-  agentCardSchema,
   CleoError,
   type ConduitMessage,
   type ConversationPage,
@@ -13,16 +12,15 @@ import {
   type PresenceReport,
   type PushOptions,
   type RequestOptions,
-  type ServerFeatures,
   type Transport,
   toConduitMessage,
   WireError,
   wireMessageSchema,
-  wirePresenceSchema,
 } from '@cleocode/contracts';
 import { z } from 'zod';
-import type { Api, ApiRequest, Call, Identity } from './api.ts';
+import { type Api, type Call, DONE, type Identity } from './api.ts';
 import { type HttpConnectConfig, type HttpOptions, identityOf, openApi } from './open-api.ts';
+import { heartbeat, isOnline, setStatus } from './presence.ts';
 
 export interface HttpTransportOptions extends HttpOptions {
   /** Hears of a message that cannot even be named, and is left out. Default: a process warning. */
@@ -31,9 +29,6 @@ export interface HttpTransportOptions extends HttpOptions {
 
 /** Message ids in one request. */
 const ACK_CHUNK = 200;
-/** An agent on a server that does not compute presence is online when it was seen this lately. */
-const FRESH_MS = 90_000;
-const STALE_MS = 180_000;
 
 const sentSchema = z
   .object({ message: z.object({ id: z.string().min(1), conversationId: z.string().optional() }) })
@@ -41,12 +36,7 @@ const sentSchema = z
   .or(z.object({ id: z.string().min(1), conversationId: z.string().optional() }));
 const pageSchema = z.object({ messages: z.array(z.unknown()) });
 const scanSchema = pageSchema.extend({ cursor: z.int().nonnegative(), more: z.boolean() });
-const agentSchema = z.object({
-  agent: agentCardSchema.pick({ agentId: true, status: true, lastSeen: true }),
-});
 const keySchema = z.object({ apiKey: z.string().min(1), previousKeyExpiresAt: z.string().optional() });
-/** An answer that says no more than that it is done. */
-const doneSchema = z.unknown();
 
 /**
  * A transport over the SignalDock HTTP API. It connects without a request, so that an agent starts whether or not its
@@ -65,8 +55,8 @@ export class HttpTransport implements Transport {
   }
 
   /**
-   * Makes no request. Connected in the same way already, it changes nothing; in another, it disconnects first. Rejects with
-   * `E_TRANSPORT_ADDRESS` and `E_TRANSPORT_INSECURE`.
+   * Makes no request. Connected in the same way already, it changes nothing; in another, that ends. Rejects with
+   * `E_TRANSPORT_ADDRESS` and `E_TRANSPORT_INSECURE`, and then nothing has changed.
    */
   connect({ agentId, apiBaseUrl, ...credential }: HttpConnectConfig): Promise<void> {
     return this.#inTurn(async () => {
@@ -77,8 +67,8 @@ export class HttpTransport implements Transport {
         identity: identityOf({ agentId, apiBaseUrl, ...credential }),
       };
       if (this.#connection && isSame(this.#connection, connection)) return;
-      await this.#close();
       const api = await openApi(apiBaseUrl, connection.identity, this.#options);
+      await this.#close();
       this.#connection = { ...connection, api };
     });
   }
@@ -136,7 +126,7 @@ export class HttpTransport implements Transport {
             body: { messageIds: messageIds.slice(start, start + ACK_CHUNK) },
             repeatable: true,
           },
-          doneSchema,
+          DONE,
           call,
         );
     });
@@ -161,31 +151,15 @@ export class HttpTransport implements Transport {
   }
 
   async heartbeat(report: PresenceReport, { signal }: RequestOptions = {}): Promise<void> {
-    await this.#run('heartbeat', signal, async (connection, call) => {
-      const features = await connection.api.features();
-      await tellPresence(connection, 'heartbeat', report, features, call);
-      // On the record a heartbeat means online, whatever it says.
-      if (!features.fencedPresence && report.status !== 'online')
-        await tellPresence(connection, 'status', report, features, call);
-    });
+    await this.#run('heartbeat', signal, ({ api, agentId }, call) => heartbeat(api, agentId, report, call));
   }
 
   async setStatus(report: PresenceReport, { signal }: RequestOptions = {}): Promise<void> {
-    await this.#run('setStatus', signal, async (connection, call) =>
-      tellPresence(connection, 'status', report, await connection.api.features(), call),
-    );
+    await this.#run('setStatus', signal, ({ api, agentId }, call) => setStatus(api, agentId, report, call));
   }
 
   async isOnline(agentId: string, { signal }: RequestOptions = {}): Promise<AgentPresence> {
-    return this.#run('isOnline', signal, async ({ api }, call) => {
-      const path = `/agents/${encodeURIComponent(agentId)}`;
-      if ((await api.features()).fencedPresence) {
-        const request = { method: 'GET', path: `${path}/online`, use: 'read' } as const;
-        return (await api.ask(request, wirePresenceSchema, call)).data;
-      }
-      const { data, serverTime } = await api.ask({ method: 'GET', path, use: 'read' }, agentSchema, call);
-      return presenceOf(data.agent, serverTime);
-    });
+    return this.#run('isOnline', signal, ({ api }, call) => isOnline(api, agentId, call));
   }
 
   /**
@@ -267,38 +241,6 @@ function isSame(a: Connection, b: Omit<Connection, 'api'>): boolean {
   const same = a.agentId === b.agentId && a.apiBaseUrl === b.apiBaseUrl && a.agent === b.agent;
   // A live credential may change as it likes.
   return same && (a.agent !== undefined || a.identity.apiKey().reveal() === b.identity.apiKey().reveal());
-}
-
-async function tellPresence(
-  { api, agentId }: Connection,
-  how: 'heartbeat' | 'status',
-  { status, reason, instanceId }: PresenceReport,
-  { fencedPresence }: ServerFeatures,
-  call: Call,
-): Promise<void> {
-  const request: ApiRequest = {
-    method: how === 'heartbeat' ? 'POST' : 'PUT',
-    path: `/agents/${encodeURIComponent(agentId)}/${how}`,
-    body: fencedPresence ? { status, reason, instanceId } : { status },
-    repeatable: true,
-    lane: 'presence',
-  };
-  await api.ask(request, doneSchema, call);
-}
-
-function presenceOf(
-  { agentId, status, lastSeen }: z.output<typeof agentSchema>['agent'],
-  now: number,
-): AgentPresence {
-  const age = lastSeen === undefined ? 0 : now - Date.parse(lastSeen);
-  const fresh = age <= FRESH_MS ? status : age <= STALE_MS ? 'stale' : 'offline';
-  const shown = status === 'offline' ? 'offline' : fresh;
-  return {
-    agentId,
-    online: shown === 'online' || shown === 'busy',
-    status: shown,
-    ...(lastSeen !== undefined && { lastSeen }),
-  };
 }
 
 function checkSize(content: string): void {

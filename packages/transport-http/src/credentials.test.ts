@@ -1,0 +1,182 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { type Agent, CleoError, type Credential, Secret } from '@cleocode/contracts';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { connected, testServer } from './harness.test.kit.ts';
+import { HttpTransport } from './http-transport.ts';
+import { stub } from './stub.test.kit.ts';
+
+const KEY = `sk_live_${'5e'.repeat(32)}`;
+
+/** An agent whose key a test changes. */
+function liveAgent(apiKey: string, apiBaseUrl: string) {
+  const current = { apiKey };
+  const reportUnauthorized = vi.fn();
+  const agent: Agent = {
+    id: 'alice',
+    credential: (): Credential => ({
+      agentId: 'alice',
+      apiKey: new Secret(current.apiKey),
+      apiBaseUrl,
+      transportType: 'http',
+      transportConfig: {},
+    }),
+    onChange: () => () => {},
+    reportUnauthorized,
+  };
+  return { agent, current, reportUnauthorized };
+}
+
+async function connectedAs(agent: Agent): Promise<HttpTransport> {
+  const transport = new HttpTransport();
+  onTestFinished(() => transport.disconnect());
+  const { apiBaseUrl } = agent.credential();
+  await transport.connect({ agentId: agent.id, apiBaseUrl, agent });
+  return transport;
+}
+
+describe('a live credential', () => {
+  it('is asked for each request, so a new key is used at once', async () => {
+    const server = await stub();
+    const { agent, current } = liveAgent('sk_test_one', server.url);
+    const transport = await connectedAs(agent);
+    await transport.poll();
+    current.apiKey = 'sk_test_two';
+    await transport.poll();
+    expect(server.received.map(({ headers }) => headers.authorization)).toEqual([
+      'Bearer sk_test_one',
+      'Bearer sk_test_two',
+    ]);
+  });
+
+  it('hears that its key is refused, and the caller too', async () => {
+    const server = await stub(() => 401);
+    const { agent, reportUnauthorized } = liveAgent(KEY, server.url);
+    const error = await (await connectedAs(agent)).poll().catch((error) => error);
+    expect(error).toMatchObject({ code: 'E_AUTH_UNAUTHORIZED', retryable: false });
+    expect(reportUnauthorized.mock.calls).toEqual([[error]]);
+    expect(server.received).toHaveLength(1);
+  });
+
+  it('that changed while a request was under way is no refused one: the request is sent again with the new key', async () => {
+    const server = await stub();
+    const { agent, current, reportUnauthorized } = liveAgent('sk_test_one', server.url);
+    server.answer = ({ headers }) => {
+      if (headers.authorization === 'Bearer sk_test_two') return { messages: [] };
+      current.apiKey = 'sk_test_two';
+      return 401;
+    };
+    expect(await (await connectedAs(agent)).poll()).toEqual([]);
+    expect(reportUnauthorized).not.toHaveBeenCalled();
+  });
+
+  it('that changes with each refusal is not tried for ever', async () => {
+    const server = await stub();
+    const { agent, current } = liveAgent('sk_test_0', server.url);
+    server.answer = () => {
+      current.apiKey = `sk_test_${server.received.length}`;
+      return 401;
+    };
+    await expect((await connectedAs(agent)).poll()).rejects.toMatchObject({ code: 'E_AUTH_UNAUTHORIZED' });
+    expect(server.received).toHaveLength(2);
+  });
+
+  it('is rotated without a call that fails, while both keys work', async () => {
+    const { url, keys } = await testServer(['alice']);
+    const { agent, current, reportUnauthorized } = liveAgent(keys.alice!, url);
+    const transport = await connectedAs(agent);
+    let failed: unknown;
+    let over = false;
+    const polling = (async () => {
+      while (!over) await transport.poll();
+    })().catch((error) => {
+      failed = error;
+    });
+    for (let n = 0; n < 5; n += 1) {
+      current.apiKey = (await transport.rotateKey({ overlapSeconds: 60 })).apiKey;
+      await transport.poll();
+    }
+    over = true;
+    await polling;
+    expect(failed).toBeUndefined();
+    expect(reportUnauthorized).not.toHaveBeenCalled();
+  });
+});
+
+describe('the key', () => {
+  it('is in no error, whatever the server makes of it', async () => {
+    const server = await stub();
+    const transport = await connected(server.url, { apiKey: KEY, timeoutMs: 300, headersTimeoutMs: 100 });
+    const echoes: [status: number, type: string, body: (echo: string) => string][] = [
+      [
+        400,
+        'application/json',
+        (echo) => JSON.stringify({ success: false, error: { code: 'E', message: echo } }),
+      ],
+      [
+        403,
+        'application/json',
+        (echo) => JSON.stringify({ success: false, error: { code: 'E', message: 'm', details: { echo } } }),
+      ],
+      [404, 'text/html', (echo) => `<p>${echo}</p>`],
+      [500, 'text/plain', (echo) => echo],
+      [200, 'text/plain', (echo) => echo],
+      [200, 'application/json', (echo) => `"${echo}`],
+      [200, 'application/json', (echo) => JSON.stringify({ data: { messages: echo } })],
+    ];
+    const errors: unknown[] = [];
+    for (const [status, type, body] of echoes) {
+      server.answer = ({ headers }, response) =>
+        void response.writeHead(status, { 'content-type': type }).end(body(JSON.stringify(headers)));
+      errors.push(await transport.poll().catch((error) => error));
+    }
+    server.answer = (_, response) => void response.destroy();
+    errors.push(await transport.poll().catch((error) => error));
+    server.answer = () => undefined;
+    errors.push(await transport.poll().catch((error) => error));
+    for (const error of errors) {
+      expect(CleoError.is(error)).toBe(true);
+      const shown = inspect(error, { depth: 9, showHidden: true }) + JSON.stringify(error);
+      expect(shown).not.toContain(KEY.slice(0, 12));
+    }
+    expect(server.received.every(({ path }) => !path.includes('sk_'))).toBe(true);
+  });
+
+  it('that no header can carry is refused, and not shown', async () => {
+    const server = await stub();
+    const error = await (await connected(server.url, { apiKey: `${KEY}\nx: y` }))
+      .poll()
+      .catch((error) => error);
+    expect(error).toMatchObject({ code: 'E_VALIDATION_INVALID_FORMAT', retryable: false });
+    expect(inspect(error, { depth: 9 })).not.toContain(KEY.slice(0, 12));
+    expect(server.received).toEqual([]);
+  });
+
+  it('is not shown to a server whose certificate nobody vouches for; one that was given is trusted', async () => {
+    const tls = selfSigned();
+    const { url, keys } = await testServer(['alice'], { tls });
+    const stranger = await connected(url, { apiKey: keys.alice! });
+    await expect(stranger.poll()).rejects.toMatchObject({
+      code: 'E_TRANSPORT_UNREACHABLE',
+      hint: expect.stringContaining('`ca`'),
+      details: { phase: 'connect', code: 'DEPTH_ZERO_SELF_SIGNED_CERT' },
+    });
+    const friend = await connected(url, { apiKey: keys.alice!, ca: tls.cert.toString() });
+    expect(await friend.poll()).toEqual([]);
+  });
+});
+
+function selfSigned(): { key: Buffer; cert: Buffer } {
+  const folder = mkdtempSync(join(tmpdir(), 'tls-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  const name = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  execFileSync('openssl', ['req', '-x509', ...curve, '-keyout', key, '-out', cert, ...name], {
+    stdio: 'ignore',
+  });
+  return { key: readFileSync(key), cert: readFileSync(cert) };
+}

@@ -1,0 +1,229 @@
+import { FaultProxy } from '@cleocode/contracts/testing';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { connected } from './harness.test.kit.ts';
+import type { HttpTransportOptions } from './http-transport.ts';
+import { json, rawServer, type Stub, stub } from './stub.test.kit.ts';
+
+/** A stub behind a proxy. */
+async function proxied() {
+  const server = await stub();
+  const proxy = await FaultProxy.start({ target: server.url });
+  onTestFinished(() => proxy.close());
+  return { server, proxy, url: proxy.url() };
+}
+
+/** How long a call takes to fail, in milliseconds, and with what. */
+async function failing(call: Promise<unknown>): Promise<{ error: unknown; ms: number }> {
+  const begin = performance.now();
+  const error = await call.then(
+    () => 'no error',
+    (error) => error,
+  );
+  return { error, ms: performance.now() - begin };
+}
+
+/** A transport that knows its server already, on which a push is not sent twice. */
+async function ready(server: Stub, url = server.url, options: HttpTransportOptions = {}) {
+  server.features = undefined;
+  const transport = await connected(url, options);
+  await transport.poll();
+  return transport;
+}
+
+describe('a backend that stalls gives a timeout that names what was late', () => {
+  it('the answer: nothing comes back', async () => {
+    const { server, proxy, url } = await proxied();
+    const transport = await ready(server, url, { headersTimeoutMs: 300 });
+    proxy.blackHole();
+    const { error, ms } = await failing(transport.push('bob', 'hi'));
+    expect(error).toMatchObject({
+      code: 'E_TRANSPORT_TIMEOUT',
+      message: `POST ${url}/messages: no answer within 300 ms`,
+      retryable: true,
+      details: { phase: 'headers', timeoutMs: 300 },
+    });
+    expect(ms).toBeGreaterThanOrEqual(290);
+    expect(ms).toBeLessThan(1_300);
+  });
+
+  it('the headers: they come drop by drop', async () => {
+    const server = await stub();
+    const transport = await ready(server, server.url, { headersTimeoutMs: 300 });
+    server.answer = (_, response) => {
+      response.socket!.write('HTTP/1.1 200 OK\r\n');
+      const drip = setInterval(() => response.socket?.write('x-filler: x\r\n'), 20);
+      response.socket!.on('close', () => clearInterval(drip));
+    };
+    const { error, ms } = await failing(transport.push('bob', 'hi'));
+    expect(error).toMatchObject({ code: 'E_TRANSPORT_TIMEOUT', details: { phase: 'headers' } });
+    expect(ms).toBeLessThan(1_300);
+  });
+
+  it('the rest of the answer: it stops in the middle', async () => {
+    const server = await stub();
+    const transport = await ready(server, server.url, { bodyTimeoutMs: 300 });
+    let closed = false;
+    server.answer = (_, response) => {
+      response.on('close', () => {
+        closed = true;
+      });
+      response.writeHead(200, { 'content-type': 'application/json' }).write('{"messages":[');
+    };
+    const { error, ms } = await failing(transport.push('bob', 'hi'));
+    expect(error).toMatchObject({
+      code: 'E_TRANSPORT_TIMEOUT',
+      message: `POST ${server.url}/messages: no more of the answer within 300 ms`,
+      details: { phase: 'body' },
+    });
+    expect(ms).toBeLessThan(1_300);
+    await vi.waitFor(() => expect(closed, 'its connection is closed').toBe(true));
+  });
+
+  it('the whole: an answer that always goes on and never ends', async () => {
+    const server = await stub((_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      const drip = setInterval(() => response.write(' '), 20);
+      response.on('close', () => clearInterval(drip));
+    });
+    const transport = await connected(server.url, { bodyTimeoutMs: 300, timeoutMs: 600 });
+    const { error, ms } = await failing(transport.poll());
+    expect(error).toMatchObject({
+      code: 'E_TRANSPORT_TIMEOUT',
+      message: 'poll was not done within 600 ms',
+      details: { phase: 'total', timeoutMs: 600 },
+    });
+    expect(ms).toBeGreaterThanOrEqual(590);
+    expect(ms).toBeLessThan(1_600);
+  });
+
+  it('the whole: with what failed meanwhile as its cause', async () => {
+    const server = await stub();
+    const transport = await ready(server, server.url, { timeoutMs: 500 });
+    server.answer = (_, response) => {
+      // The first fails, the second never comes.
+      if (server.received.length === 2)
+        json(response, 503, { success: false, error: { code: 'E', message: 'm' } });
+    };
+    const { error } = await failing(transport.poll());
+    expect(error).toMatchObject({
+      code: 'E_TRANSPORT_TIMEOUT',
+      details: { phase: 'total' },
+      cause: { code: 'E_INTERNAL_SERVICE' },
+    });
+  });
+
+  it('the connection: it is taken, and then no word of TLS', async () => {
+    const url = await rawServer(() => {});
+    const transport = await connected(url.replace('http:', 'https:'), {
+      connectTimeoutMs: 500,
+      timeoutMs: 590,
+    });
+    const { error, ms } = await failing(transport.poll());
+    expect(error).toMatchObject({
+      code: 'E_TRANSPORT_TIMEOUT',
+      message: expect.stringContaining('no connection within 500 ms'),
+      details: { phase: 'connect' },
+    });
+    expect(ms).toBeLessThan(1_500);
+  });
+});
+
+describe('a backend that comes back', () => {
+  it('is heard again at once after a black hole', async () => {
+    const { server, proxy, url } = await proxied();
+    const transport = await ready(server, url, { headersTimeoutMs: 300 });
+    proxy.blackHole();
+    await failing(transport.push('bob', 'hi'));
+    await proxy.heal();
+    expect(await transport.poll()).toEqual([]);
+  });
+
+  it('is not asked by everybody while it is away, and asked by one when it may be back', async () => {
+    const { server, proxy, url } = await proxied();
+    const transport = await connected(url);
+    await transport.poll();
+    await proxy.down();
+    for (let n = 0; n < 5; n += 1) await failing(transport.poll());
+    const { error } = await failing(transport.poll());
+    expect(error).toMatchObject({
+      code: 'E_TRANSPORT_UNREACHABLE',
+      retryable: true,
+      retryAfterMs: expect.any(Number),
+      details: { circuit: 'open' },
+      cause: { code: 'E_TRANSPORT_UNREACHABLE', details: { phase: 'connect', code: 'ECONNREFUSED' } },
+    });
+    await proxy.heal();
+    await failing(transport.poll());
+    expect(server.received, 'not yet').toHaveLength(1);
+    await vi.waitFor(async () => expect(await transport.poll()).toEqual([]), {
+      timeout: 3_000,
+      interval: 50,
+    });
+  });
+
+  it('is found open by all who share it', async () => {
+    const { proxy, url } = await proxied();
+    const [alice, bob] = [await connected(url), await connected(url, { agentId: 'bob' })];
+    await proxy.down();
+    for (let n = 0; n < 5; n += 1) await failing(alice.poll());
+    const { error } = await failing(bob.heartbeat({ status: 'online' }));
+    expect(error).toMatchObject({ details: { circuit: 'open' } });
+  });
+});
+
+describe('many at once', () => {
+  it('share eight connections, and no number of sends keeps a heartbeat waiting', async () => {
+    const server = await stub(async ({ path }) => {
+      if (path === '/messages') await new Promise((done) => setTimeout(done, 8));
+      return { id: 'm' };
+    });
+    const [alice, bob] = [await connected(server.url), await connected(server.url, { agentId: 'bob' })];
+    const sends = Promise.all(
+      Array.from({ length: 1_000 }, (_, n) => (n % 2 ? alice : bob).push('carol', `${n}`)),
+    );
+    let beats = 0;
+    let slowest = 0;
+    let sending = true;
+    void sends.finally(() => {
+      sending = false;
+    });
+    while (sending) {
+      const begin = performance.now();
+      await alice.heartbeat({ status: 'online' });
+      slowest = Math.max(slowest, performance.now() - begin);
+      beats += 1;
+    }
+    await sends;
+    expect(beats).toBeGreaterThan(20);
+    expect(slowest, 'the slowest of the heartbeats').toBeLessThan(500);
+    expect(server.connections).toBeLessThanOrEqual(10);
+  });
+
+  it('who no longer waits for a connection leaves the queue', async () => {
+    const server = await stub(() => undefined);
+    const transport = await connected(server.url, { timeoutMs: 60_000, headersTimeoutMs: 60_000 });
+    const busy = new AbortController();
+    const ends = Array.from({ length: 8 }, () => failing(transport.poll({ signal: busy.signal })));
+    await vi.waitFor(() => expect(server.received).toHaveLength(8));
+    const reason = new Error('no longer');
+    const impatient = new AbortController();
+    const waiting = failing(transport.poll({ signal: impatient.signal }));
+    impatient.abort(reason);
+    expect((await waiting).error).toBe(reason);
+    busy.abort(reason);
+    await Promise.all(ends);
+    server.answer = () => ({ messages: [] });
+    await transport.poll();
+    expect(server.received, 'nothing was sent for who had left').toHaveLength(9);
+  });
+
+  it('close their connections with the last of them', async () => {
+    const server = await stub();
+    const [alice, bob] = [await connected(server.url), await connected(server.url, { agentId: 'bob' })];
+    await Promise.all([alice.poll(), bob.poll()]);
+    await alice.disconnect();
+    expect(await bob.poll()).toEqual([]);
+    await bob.disconnect();
+    await vi.waitFor(() => expect(server.open()).toBe(0));
+  });
+});
