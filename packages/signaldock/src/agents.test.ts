@@ -52,6 +52,15 @@ describe('registerAgent', () => {
       });
   });
 
+  it('refuses a payment configuration that would make every list long', async () => {
+    const dock = await testDock();
+    const paymentConfig = { terms: 'x'.repeat(65_536) };
+    await expect(dock.registerAgent({ agentId: 'alice', paymentConfig })).rejects.toMatchObject({
+      code: 'E_VALIDATION_CONSTRAINT',
+      message: 'paymentConfig: 65548 characters of JSON are too many, at most 65536',
+    });
+  });
+
   it('refuses "all", which calls everyone', async () => {
     const dock = await testDock();
     await expect(dock.registerAgent({ agentId: 'All' })).rejects.toMatchObject({
@@ -140,6 +149,15 @@ describe('listAgents', () => {
     expect(ids(await dock.listAgents({ search: '%' }))).toEqual([]);
     clock.advance(91);
     expect(ids(await dock.listAgents({ status: 'offline' }))).toEqual(['carol', 'bob', 'alice']);
+  });
+
+  it('shows a private agent to itself', async () => {
+    const { dock } = await crowd();
+    for (const agentId of ['alice', 'bob']) await dock.heartbeat(agentId);
+    expect(ids(await dock.listAgents({ visibleTo: 'alice' }))).toEqual(['carol', 'alice']);
+    expect(ids(await dock.listAgents({ visibleTo: 'bob' }))).toEqual(['carol', 'bob', 'alice']);
+    expect(ids(await dock.listOnline('alice'))).toEqual(['alice']);
+    expect(ids(await dock.listOnline('bob')).sort()).toEqual(['alice', 'bob']);
   });
 
   it('sorts by traffic and by when an agent was last seen', async () => {

@@ -12,7 +12,7 @@ import { agentNotFound, constraint } from './errors.ts';
 import { newId, timeOf } from './ids.ts';
 import { issueKey } from './keys.ts';
 import { FRESH_MS, isFresh, report } from './presence.ts';
-import { valid, validAgentId, validLimit, validPage } from './validate.ts';
+import { valid, validAgentId, validExtras, validLimit, validPage } from './validate.ts';
 
 export interface AgentFilter {
   capability?: string;
@@ -203,7 +203,7 @@ function columns(agent: Pick<WireAgent, 'agentId' | 'class' | 'privacyTier'> & P
     capabilities: JSON.stringify(agent.capabilities ?? []),
     skills: JSON.stringify(agent.skills ?? []),
     avatar: agent.avatar ?? null,
-    payment_config: agent.paymentConfig ? JSON.stringify(agent.paymentConfig) : null,
+    payment_config: agent.paymentConfig ? validExtras('paymentConfig', agent.paymentConfig) : null,
   };
 }
 

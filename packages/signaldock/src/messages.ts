@@ -11,11 +11,10 @@ import { findFor, open, pairOf } from './conversations.ts';
 import { agentNotFound, constraint } from './errors.ts';
 import { newId, timeOf } from './ids.ts';
 import { metadataOf } from './metadata.ts';
-import { valid, validAgentId, validIdempotencyKey } from './validate.ts';
+import { valid, validAgentId, validExtras, validIdempotencyKey } from './validate.ts';
 
 /** A repeated send answers the first message for this long. */
 export const IDEMPOTENCY_MS = 86_400_000;
-const MAX_EXTRAS_CHARACTERS = 64 * 1024;
 
 export interface SendOptions {
   /** The same key from the same agent within 24 hours answers the first message; at most 255 characters. */
@@ -230,8 +229,8 @@ function draftOf(agentId: string, input: NewMessage, now: number): Draft {
     from_agent: agentId,
     content: content.includes('\0') ? Buffer.from(content) : content,
     content_type: message.contentType,
-    attachments: message.attachments?.length ? extras('attachments', message.attachments) : null,
-    metadata: metadata ? extras('metadata', metadata) : null,
+    attachments: message.attachments?.length ? validExtras('attachments', message.attachments) : null,
+    metadata: metadata ? validExtras('metadata', metadata) : null,
     reply_to: message.replyTo ?? null,
     created_at: now,
   };
@@ -246,12 +245,4 @@ function checkContent(content: string): void {
       `content: ${bytes} bytes of UTF-8 are too many, at most ${MAX_CONTENT_BYTES}`,
       'Send it in parts, or send a link to it.',
     );
-}
-
-function extras(name: string, value: unknown): string {
-  const json = JSON.stringify(value);
-  if (json.length <= MAX_EXTRAS_CHARACTERS) return json;
-  throw constraint(
-    `${name}: ${json.length} characters of JSON are too many, at most ${MAX_EXTRAS_CHARACTERS}`,
-  );
 }

@@ -4,6 +4,7 @@ import { constraint } from './errors.ts';
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 200;
+const MAX_EXTRAS_CHARACTERS = 64 * 1024;
 const CODES: Partial<Record<z.core.$ZodIssue['code'], WireErrorCode>> = {
   too_big: 'E_VALIDATION_CONSTRAINT',
   too_small: 'E_VALIDATION_CONSTRAINT',
@@ -63,4 +64,13 @@ export function validPage(value = 1): number {
 export function validIdempotencyKey(value: string | undefined): string | undefined {
   if (value === undefined || (value.length > 0 && value.length <= 255)) return value;
   throw constraint('idempotencyKey: not 1 to 255 characters');
+}
+
+/** What goes along with something else, as JSON. */
+export function validExtras(name: string, value: unknown): string {
+  const json = JSON.stringify(value);
+  if (json.length <= MAX_EXTRAS_CHARACTERS) return json;
+  throw constraint(
+    `${name}: ${json.length} characters of JSON are too many, at most ${MAX_EXTRAS_CHARACTERS}`,
+  );
 }
