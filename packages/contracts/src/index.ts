@@ -1,4 +1,5 @@
 export * from './agent.ts';
+export * from './endpoint.ts';
 export * from './errors.ts';
 export * from './inbox.ts';
 export * from './intake.ts';
@@ -6,6 +7,7 @@ export * from './journal.ts';
 export * from './mentions.ts';
 export * from './message.ts';
 export * from './realtime.ts';
+export * from './retry-after.ts';
 export * from './secret.ts';
 export * as services from './service.ts';
 export { defineService, type ServiceOf, type ServiceRef } from './service.ts';

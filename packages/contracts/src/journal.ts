@@ -36,4 +36,7 @@ export interface Journal {
   /** A named position, a `seq`. */
   getCursor(name: string): MaybePromise<number | undefined>;
   setCursor(name: string, value: number): MaybePromise<void>;
+  /** A named text, such as the id after which a stream goes on. A journal may keep none: nothing may depend on it. */
+  getMark?(name: string): MaybePromise<string | undefined>;
+  setMark?(name: string, value: string): MaybePromise<void>;
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ConformanceHarness } from '@cleocode/contracts/testing';
+import { type ConformanceHarness, conformanceHarness } from '@cleocode/contracts/testing';
 import { type Dock, openDock } from '@cleocode/signaldock';
 import { onTestFinished } from 'vitest';
 import { LocalTransport } from './local-transport.ts';
@@ -23,38 +23,34 @@ export async function testDock(agentIds: string[] = []): Promise<{ dock: Dock; d
 }
 
 /**
- * The harness of the conformance table; `wrap` may put something between a test and each transport. It has no `restart` and no `silence`: the backend is a file in this process, and every
- * transport holds it itself.
+ * The harness of the conformance table; `wrap` may put something between a test and each transport. It has no `restart` and
+ * no `silence`: the backend is a file in this process, and every transport holds it itself.
  */
 export async function localHarness(
   skip: (reason: string) => void,
   wrap: (transport: LocalTransport) => void = () => {},
 ): Promise<ConformanceHarness> {
   const { dock, file } = await testDock();
-  const keys = new Map<string, string>();
   const made: LocalTransport[] = [];
-  const unconnected: ConformanceHarness['unconnected'] = async (agentId) => {
-    const apiKey = keys.get(agentId) ?? (await dock.registerAgent({ agentId })).apiKey;
-    keys.set(agentId, apiKey);
-    // The table's bad subscribers are expected to fail.
-    const transport = new LocalTransport({ file, onError: () => {} });
-    made.push(transport);
-    wrap(transport);
-    return { transport, config: { agentId, apiKey, apiBaseUrl: 'local:' } };
-  };
-  return {
-    unconnected,
-    async agent(agentId) {
-      const { transport, config } = await unconnected(agentId);
-      await transport.connect(config);
+  return conformanceHarness({
+    transport() {
+      // The table's bad subscribers are expected to fail.
+      const transport = new LocalTransport({ file, onError: () => {} });
+      made.push(transport);
+      wrap(transport);
       return transport;
+    },
+    async register(agentId) {
+      const { apiKey } = await dock.registerAgent({ agentId });
+      return { apiKey, apiBaseUrl: 'local:' };
     },
     async group([first, ...participants]) {
       return (await dock.createConversation(first!, { participants, visibility: 'shared' })).id;
     },
     skip,
     async close() {
+      // What was put in between may have kept them connected.
       for (const transport of made) await LocalTransport.prototype.disconnect.call(transport);
     },
-  };
+  });
 }

@@ -12,6 +12,7 @@ import { restart } from './conformance/restart.ts';
 import { sending } from './conformance/sending.ts';
 
 export type { Behaviour, ConformanceHarness } from './conformance/behaviour.ts';
+export { type ConformanceBackend, conformanceHarness } from './conformance/harness.ts';
 
 /**
  * What every transport does, as one table for any test runner:
@@ -19,7 +20,7 @@ export type { Behaviour, ConformanceHarness } from './conformance/behaviour.ts';
  * ```ts
  * for (const { name, run } of transportConformance())
  *   test(name, async ({ skip }) => {
- *     const harness = await myHarness(skip);
+ *     const harness = conformanceHarness(await myBackend(skip));
  *     try {
  *       await run(harness);
  *     } finally {

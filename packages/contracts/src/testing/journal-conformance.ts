@@ -112,6 +112,19 @@ export const journalRules: readonly JournalRule[] = [
     assert.equal(await journal.getCursor('group a'), 3);
     assert.equal(await journal.getCursor('group b'), 7);
   }),
+  rule(
+    'a mark, where it is kept, is unknown until it is set, and is then what was set last',
+    async (journal) => {
+      if (!journal.getMark || !journal.setMark) return;
+      assert.equal(await journal.getMark('stream'), undefined);
+      await journal.setMark('stream', 'first');
+      await journal.setMark('other', '');
+      await journal.setMark('stream', '7\u00e9\u2603');
+      assert.equal(await journal.getMark('stream'), '7\u00e9\u2603');
+      assert.equal(await journal.getMark('other'), '');
+      assert.equal(await journal.getCursor('stream'), undefined);
+    },
+  ),
   durableRule('attempts, failures, ends and cursors outlive the process', async (open) => {
     const before = await open();
     await before.begin('open');
@@ -122,11 +135,13 @@ export const journalRules: readonly JournalRule[] = [
     await before.begin('dead');
     await before.dead('dead', message, 'gave up');
     await before.setCursor('group', 41);
+    await before.setMark?.('stream', 'here');
     const after = await open();
     assert.deepEqual(await after.begin('open'), begun(3, 1));
     assert.deepEqual(await after.begin('done'), { state: 'done' });
     assert.deepEqual(await after.begin('dead'), { state: 'dead' });
     assert.equal(await after.getCursor('group'), 41);
+    if (after.getMark) assert.equal(await after.getMark('stream'), 'here');
   }),
 ];
 
