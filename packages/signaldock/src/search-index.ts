@@ -5,7 +5,7 @@ import type { Database } from '@cleocode/sqlite';
 const STEP = 200;
 const STEP_BYTES = 128 * 1024;
 /** Of each post, its beginning: a megabyte of ever new words would hold the event loop for half a second. */
-export const INDEXED_BYTES = 64 * 1024;
+const INDEXED_BYTES = 64 * 1024;
 
 const NEXT = `
   SELECT max(seq) AS until, count(*) AS posts FROM (
