@@ -63,9 +63,9 @@ describe('a stream', () => {
     const dock = await testDock(AGENTS);
     const failures: unknown[] = [];
     const server = await serveStreams(dock, { log: (_, { error }) => failures.push(error) });
-    const client = await server.connect();
+    const clients = [await server.connect(), await server.connect()];
     rmSync(dock.file);
-    await until(() => client.ended);
+    await until(() => clients.every(({ ended }) => ended));
     expect(failures).toMatchObject([{ code: 'E_STORAGE_REPLACED' }]);
     expect(server.streams.status().connectedAgents).toBe(0);
   });
@@ -153,6 +153,19 @@ describe('a stream whose client does not read', () => {
     expect(resyncs(client)).toEqual([]);
   });
 
+  it('is cut when it does not read the heartbeats either', async () => {
+    const server = await serveStreams(await testDock(AGENTS), { heartbeatMs: 10, drainMs: 50 });
+    const client = await server.connect({ paused: true });
+    const [response] = server.responses;
+    clog(response!);
+    const full = response!.writableLength;
+    await until(() => {
+      expect(response!.writableLength).toBeLessThanOrEqual(full);
+      return response!.destroyed;
+    });
+    client.response.destroy();
+  });
+
   it('leaves no timer when it goes', async () => {
     const dock = await testDock(AGENTS);
     const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
@@ -173,8 +186,8 @@ describe('a stream whose client does not read', () => {
 it('comes to no harm by a message for a connection that is breaking', async () => {
   const dock = await testDock(AGENTS);
   const server = await serveStreams(dock);
+  dock.onMessages('bob', () => server.responses[0]!.destroy());
   const client = await server.connect();
-  server.responses[0]!.destroy();
   await send(dock, 1);
   await until(() => client.closed);
   expect(server.streams.status().connectedAgents).toBe(0);

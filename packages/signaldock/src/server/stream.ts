@@ -41,13 +41,15 @@ export class Stream {
   readonly #response: ServerResponse;
   readonly #unsubscribe: () => void;
   #gone = false;
-  /** The `seq` up to which this stream has sent what it will send. */
-  #cursor = 0;
+  /** The highest `seq` it has sent. */
+  #sent = 0;
+  /** The `seq` after which it goes on; `undefined` when that is wherever the next message is. */
+  #cursor: number | undefined;
   /** The `seq` of the first message that came after the stream was opened. */
   #live: number | undefined;
   /** There while the stream reads from the file; aborts what it waits for. */
   #reading: AbortController | undefined;
-  /** Something beyond the cursor may stand in the file. */
+  /** Something beyond the cursor may stand in the file, and the cursor is known. */
   #more = false;
   /** A message may have been lost to a failure; the client is to be told when the storage works again. */
   #doubtful = false;
@@ -75,9 +77,9 @@ export class Stream {
     if (options.lastEventId) void this.#read(options.lastEventId);
   }
 
-  /** Says that the stream is alive, unless so much waits in the socket that the client would not hear it anyway. */
+  /** Says that the stream is alive, or begins the deadline of a client that would not hear it. */
   heartbeat(frame: Buffer): void {
-    if (this.#gone || this.#isFull()) return;
+    if (this.#isFull()) return void this.#read();
     this.#settleDoubt();
     this.#response.write(frame);
   }
@@ -98,30 +100,34 @@ export class Stream {
 
   #push(message: WireMessage): void {
     const seq = message.seq!;
-    if (this.#gone || seq <= this.#cursor) return;
+    // A read of the file may see what another process commits before this hears of it.
+    if (this.#gone || seq <= this.#sent) return;
     this.#live ??= seq;
+    this.#cursor ??= seq - 1;
+    if (!this.#reading && !this.#isFull()) {
+      this.#settleDoubt();
+      this.#send(message);
+      return;
+    }
     this.#more = true;
-    if (this.#reading) return;
-    this.#settleDoubt();
-    // From just before this message: what came earlier was sent, or left to a peek.
-    if (this.#isFull()) {
-      this.#cursor = seq - 1;
-      void this.#read();
-    } else this.#send(message);
+    void this.#read();
   }
 
-  /** Sends from the file what stands beyond the cursor, or came after `lastEventId`, until live messages can follow. Never rejects. */
+  /** Sends from the file what came after `lastEventId`, or is beyond the cursor, until live messages can follow. Never rejects. */
   async #read(lastEventId?: string): Promise<void> {
-    const { dock, replay, drainMs } = this.#context;
-    this.#reading = new AbortController();
+    if (this.#reading) return;
+    const { dock, replay } = this.#context;
+    const reading = new AbortController();
+    this.#reading = reading;
     try {
       if (lastEventId !== undefined) await this.#seek(lastEventId);
       let replayed = 0;
-      while (this.#more) {
-        await this.#room(drainMs, this.#reading.signal);
+      for (;;) {
+        await this.#room(reading.signal);
+        if (!this.#more) break;
         // Cleared before the read: what is committed during it may not be part of it.
         this.#more = false;
-        const page = await dock.peek(this.agentId, { afterSeq: this.#cursor, limit: PAGE });
+        const page = await dock.peek(this.agentId, { afterSeq: this.#cursor!, limit: PAGE });
         if (this.#gone) return;
         if (page.length > 0) this.#more = true;
         for (const message of page) {
@@ -159,11 +165,12 @@ export class Stream {
   #leaveMissed(reason: ResyncReason): void {
     this.#response.write(resyncFrame(reason));
     this.#more = this.#live !== undefined;
-    if (this.#live !== undefined) this.#cursor = this.#live - 1;
+    this.#cursor = this.#live && this.#live - 1;
   }
 
   #send(message: WireMessage): void {
-    this.#cursor = message.seq!;
+    this.#sent = message.seq!;
+    this.#cursor = this.#sent;
     this.#response.write(messageFrame(message));
   }
 
@@ -173,9 +180,10 @@ export class Stream {
   }
 
   /** Resolves when the socket takes more, and not before other work had its turn. */
-  async #room(drainMs: number, signal: AbortSignal): Promise<void> {
+  async #room(signal: AbortSignal): Promise<void> {
     await turn(undefined, { signal });
     if (!this.#isFull()) return;
+    const { drainMs } = this.#context;
     const slow = () => new Error(`the client has read nothing for ${drainMs} ms`);
     await withDeadline(once(this.#response, 'drain', { signal }), drainMs, slow, signal);
   }

@@ -65,6 +65,14 @@ describe('a heartbeat', () => {
     });
   });
 
+  it('begins again after all streams had gone', async () => {
+    const server = await serveStreams(await testDock(AGENTS), { heartbeatMs: 10 });
+    (await server.connect()).response.destroy();
+    await until(() => server.streams.status().connectedAgents === 0);
+    const client = await server.connect();
+    await until(() => client.named('heartbeat').length > 0);
+  });
+
   it('ends a stream whose key is no longer allowed, and no other', async () => {
     const server = await serveStreams(await testDock(AGENTS), { heartbeatMs: 10 });
     let revoked = false;

@@ -55,6 +55,7 @@ export class Streams {
   #heart: NodeJS.Timeout | undefined;
   #checking = false;
   #closing = false;
+  #logged: unknown;
 
   constructor(options: StreamsOptions) {
     const { maxPerAgent = 8, now = Date.now, log = () => {} } = options;
@@ -68,7 +69,12 @@ export class Streams {
       drainMs: options.drainMs ?? 30_000,
       retryMs: options.retryMs ?? 1_000,
       left: (stream) => this.#remove(stream),
-      log,
+      log: (message, fields) => {
+        // One failure of the storage reaches every stream.
+        if (fields.error === this.#logged) return;
+        this.#logged = fields.error;
+        log(message, fields);
+      },
     };
   }
 
