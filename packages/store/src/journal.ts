@@ -24,6 +24,8 @@ const SQL = {
   insert: NEW_ROW,
   getCursor: 'SELECT value FROM cursors WHERE agent = ? AND name = ?',
   setCursor: 'INSERT OR REPLACE INTO cursors (agent, name, value) VALUES (?, ?, ?)',
+  getMark: 'SELECT value FROM marks WHERE agent = ? AND name = ?',
+  setMark: 'INSERT OR REPLACE INTO marks (agent, name, value) VALUES (?, ?, ?)',
 };
 
 /** One agent's journal in `state.db`. Concurrent calls share a transaction; each promise resolves once it is on disk. */
@@ -76,6 +78,14 @@ export class DurableJournal implements Journal {
 
   async setCursor(name: string, value: number): Promise<void> {
     await this.#db.write(() => this.#db.sql(SQL.setCursor).run(this.#agent, name, value));
+  }
+
+  async getMark(name: string): Promise<string | undefined> {
+    return this.#db.sql(SQL.getMark).get(this.#agent, name)?.value as string | undefined;
+  }
+
+  async setMark(name: string, value: string): Promise<void> {
+    await this.#db.write(() => this.#db.sql(SQL.setMark).run(this.#agent, name, value));
   }
 
   #ended(key: string): BeginResult | undefined {

@@ -128,6 +128,8 @@ function journalOf(ready: () => Opened): Journal {
     dead: (key, message, reason) => ready().journal.dead(key, message, reason),
     getCursor: (name) => ready().journal.getCursor(name),
     setCursor: (name, value) => ready().journal.setCursor(name, value),
+    getMark: (name) => ready().journal.getMark?.(name),
+    setMark: (name, value) => ready().journal.setMark?.(name, value),
   };
 }
 

@@ -45,4 +45,12 @@ export const migrations = [
     PRIMARY KEY (agent, name)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE marks (
+    agent TEXT NOT NULL,
+    name  TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (agent, name)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

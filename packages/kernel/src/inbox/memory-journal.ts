@@ -19,6 +19,7 @@ export class MemoryJournal implements Journal {
   #young = new Map<string, BeginResult>();
   #old = new Map<string, BeginResult>();
   readonly #cursors = new Map<string, number>();
+  readonly #marks = new Map<string, string>();
 
   begin(key: string): BeginResult {
     const before = this.#get(key);
@@ -52,6 +53,14 @@ export class MemoryJournal implements Journal {
 
   setCursor(name: string, value: number): void {
     this.#cursors.set(name, value);
+  }
+
+  getMark(name: string): string | undefined {
+    return this.#marks.get(name);
+  }
+
+  setMark(name: string, value: string): void {
+    this.#marks.set(name, value);
   }
 
   #get(key: string): BeginResult | undefined {
