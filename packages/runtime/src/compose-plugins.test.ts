@@ -5,9 +5,10 @@ import { services } from '@cleocode/contracts';
 import { MockTransport } from '@cleocode/contracts/testing';
 import { createKernel, definePlugin, type Plugin } from '@cleocode/kernel';
 import { poller } from '@cleocode/plugin-poller';
-import { openDock } from '@cleocode/signaldock';
+import { type Dock, openDock } from '@cleocode/signaldock';
+import { serve } from '@cleocode/signaldock/server';
 import { openStore } from '@cleocode/store';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Composition, composePlugins } from './compose-plugins.ts';
 import { connectTransport } from './transport.ts';
 
@@ -67,48 +68,97 @@ describe('composePlugins', () => {
     expect(compose({ poller: { groups: ['g'] } })[2]!.options).toEqual({ groups: ['g'] });
   });
 
-  it('refuses a backend that no transport serves, unless a transport is brought', () => {
-    const credential = { agentId: 'bob', apiBaseUrl: 'https://api.example.com' };
-    expect(() => compose({ credential })).toThrow(
-      expect.objectContaining({ code: 'E_TRANSPORT_UNAVAILABLE', hint: expect.any(String) }),
-    );
-    expect(names(compose({ credential, transport: new MockTransport() }))).not.toContain(
-      '@cleocode/transport-local',
-    );
-  });
-});
-
-it('composes an agent that handles what it is sent, and answers', async () => {
-  const stateDir = mkdtempSync(join(tmpdir(), 'cleo-runtime-'));
-  onTestFinished(() => rmSync(stateDir, { recursive: true, force: true }));
-  process.env.CLEO_DATA_DIR = join(stateDir, 'keys');
-  onTestFinished(() => void delete process.env.CLEO_DATA_DIR);
-  const dock = await openDock({ file: join(stateDir, 'signaldock.db') });
-  onTestFinished(() => dock.close());
-  const { apiKey } = await dock.registerAgent({ agentId: 'bob' });
-  await dock.registerAgent({ agentId: 'ada' });
-  const store = await openStore({ dir: stateDir });
-  await store.registry.register({ agentId: 'bob', apiKey });
-  await store.close();
-
-  const answer = definePlugin({
-    name: 'answer',
-    version: '1.0.0',
-    apiVersion: 1,
-    setup(ctx) {
-      ctx.on('message', (delivery) => delivery.reply('hello back'));
+  it.for([
+    ['https://api.example.com/v1', undefined, {}],
+    ['http://127.0.0.1:4000', {}, {}],
+    ['http://10.0.0.7:4000', { allowInsecure: true }, { allowInsecure: true }],
+  ] as const)(
+    'takes HTTP for %s, with what its credential allows',
+    ([apiBaseUrl, transportConfig, options]) => {
+      const credential = { agentId: 'bob', apiBaseUrl, ...(transportConfig && { transportConfig }) };
+      const plugins = compose({ credential });
+      expect(names(plugins)).toEqual([
+        '@cleocode/store',
+        '@cleocode/transport-http',
+        '@cleocode/plugin-poller',
+      ]);
+      expect(plugins[1]!.options).toEqual(options);
     },
-  });
-  const kernel = createKernel({
-    plugins: composePlugins({ stateDir, credential: local, plugins: [answer()] }),
-  });
-  onTestFinished(async () => void (await kernel.stop()));
-  await kernel.start();
+  );
 
-  const ada = await connectTransport({ agentId: 'ada', apiBaseUrl: 'local:' }, stateDir);
-  onTestFinished(() => ada.disconnect());
-  const replied = new Promise((resolve) => ada.subscribe!(resolve));
-  const { messageId } = await ada.push('bob', 'hello');
-  expect(await replied).toMatchObject({ from: 'bob', content: 'hello back', replyTo: messageId });
-  expect((await kernel.stop()).ok).toBe(true);
+  it.for(['ws://api.example.com', 'ftp://api.example.com'])(
+    'refuses %s, which no transport serves, unless a transport is brought',
+    (apiBaseUrl) => {
+      const credential = { agentId: 'bob', apiBaseUrl };
+      expect(() => compose({ credential })).toThrow(
+        expect.objectContaining({
+          code: 'E_TRANSPORT_UNAVAILABLE',
+          message: expect.stringContaining(apiBaseUrl),
+          hint: expect.stringContaining('"transport"'),
+        }),
+      );
+      expect(names(compose({ credential, transport: new MockTransport() }))).toEqual([
+        '@cleocode/store',
+        '@cleocode/plugin-poller',
+      ]);
+    },
+  );
 });
+
+describe.for(['local:', 'http'])('an agent composed for %s', (backend) => {
+  it('handles what it is sent, and answers', async () => {
+    const stateDir = mkdtempSync(join(tmpdir(), 'cleo-runtime-'));
+    onTestFinished(() => rmSync(stateDir, { recursive: true, force: true }));
+    vi.stubEnv('CLEO_DATA_DIR', join(stateDir, 'keys'));
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const dock = await openDock({ file: join(stateDir, 'signaldock.db') });
+    onTestFinished(() => dock.close());
+    const apiBaseUrl = backend === 'http' ? await served(dock) : backend;
+    const { apiKey } = await dock.registerAgent({ agentId: 'bob' });
+    const { apiKey: keyOfAda } = await dock.registerAgent({ agentId: 'ada' });
+    const store = await openStore({ dir: stateDir });
+    const credential = await store.registry.register({ agentId: 'bob', apiKey, apiBaseUrl });
+    await store.close();
+
+    const answer = definePlugin({
+      name: 'answer',
+      version: '1.0.0',
+      apiVersion: 1,
+      setup(ctx) {
+        ctx.on('message', (delivery) => delivery.reply('hello back'));
+      },
+    });
+    const poller = { intervalMs: 50 };
+    const kernel = createKernel({
+      plugins: composePlugins({ stateDir, credential, poller, plugins: [answer()] }),
+    });
+    onTestFinished(async () => void (await kernel.stop()));
+    await kernel.start();
+
+    const ada = await connectTransport({ agentId: 'ada', apiBaseUrl, apiKey: keyOfAda }, stateDir);
+    onTestFinished(() => ada.disconnect());
+    expect(ada.name).toBe(backend === 'http' ? 'http' : 'local');
+    const { messageId } = await ada.push('bob', 'hello');
+    await vi.waitFor(
+      async () =>
+        expect(await ada.poll()).toMatchObject([{ from: 'bob', content: 'hello back', replyTo: messageId }]),
+      10_000,
+    );
+    expect((await kernel.stop()).ok).toBe(true);
+    expect(await dock.peek('bob')).toEqual([]);
+  });
+});
+
+it('connects over plain http to another machine only where the credential allows it', async () => {
+  const far = { agentId: 'bob', apiBaseUrl: 'http://10.0.0.7:4000', apiKey: 'sk_test_bob' };
+  await expect(connectTransport(far, '/state')).rejects.toMatchObject({ code: 'E_TRANSPORT_INSECURE' });
+  const allowed = await connectTransport({ ...far, transportConfig: { allowInsecure: true } }, '/state');
+  await allowed.disconnect();
+});
+
+/** Its address, while the test runs. */
+async function served(dock: Dock): Promise<string> {
+  const server = await serve({ dock, port: 0, rateLimit: { max: 0 } });
+  onTestFinished(() => server.close());
+  return server.url;
+}

@@ -1,14 +1,14 @@
-import type { AgentCredential, Transport } from '@cleocode/contracts';
+import type { Transport } from '@cleocode/contracts';
 import { isPlugin, type Plugin } from '@cleocode/kernel';
 import { type PollerOptions, poller } from '@cleocode/plugin-poller';
 import { store } from '@cleocode/store';
-import { transportPlugin } from './transport.ts';
+import { type Backend, transportPlugin } from './transport.ts';
 
 export interface Composition {
   /** The state folder: `state.db`, and `signaldock.db` for the embedded backend. */
   stateDir: string;
   /** Who runs, and where its backend answers. The key is not needed: the store knows it. */
-  credential: Pick<AgentCredential, 'agentId' | 'apiBaseUrl'>;
+  credential: Backend;
   /** For the poller; laid over the options it has when `plugins` holds one. */
   poller?: PollerOptions;
   /** The agent's own plugins, in their order. */

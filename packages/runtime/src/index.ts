@@ -1,2 +1,2 @@
 export { type Composition, composePlugins } from './compose-plugins.ts';
-export { connectTransport } from './transport.ts';
+export { type Backend, connectTransport } from './transport.ts';

@@ -1,34 +1,50 @@
 import { type AgentCredential, CleoError, type Transport } from '@cleocode/contracts';
 import type { Plugin } from '@cleocode/kernel';
+import { HttpTransport, httpTransport } from '@cleocode/transport-http';
 import { LocalTransport, localTransport } from '@cleocode/transport-local';
 
-type Backend = Pick<AgentCredential, 'agentId' | 'apiBaseUrl'>;
+/** Who wants a transport, and where its backend answers. */
+export type Backend = Pick<AgentCredential, 'agentId' | 'apiBaseUrl'> &
+  Partial<Pick<AgentCredential, 'apiKey' | 'transportConfig'>>;
 
-/** The transport that serves a credential's backend, as a plugin. Throws `E_TRANSPORT_UNAVAILABLE`. */
-export function transportPlugin(credential: Backend, stateDir: string): Plugin {
-  requireLocal(credential);
-  return localTransport({ dir: stateDir });
+/**
+ * The transport that serves a credential's backend, as a plugin: the embedded one for `local:`, HTTP for an http(s) address.
+ * The key is not needed: the plugin asks the `agent` service for it. Throws `E_TRANSPORT_UNAVAILABLE`.
+ */
+export function transportPlugin(backend: Backend, stateDir: string): Plugin {
+  return kindOf(backend) === 'local'
+    ? localTransport({ dir: stateDir })
+    : httpTransport(httpOptions(backend));
 }
 
 /**
- * The same transport, connected, for use without a kernel. The caller disconnects it. Throws `E_TRANSPORT_UNAVAILABLE`,
- * and whatever connecting throws.
+ * The same transport, connected, for use without a kernel; over HTTP it takes the credential's key. The caller disconnects it.
+ * Throws `E_TRANSPORT_UNAVAILABLE`, and whatever connecting throws.
  */
-export async function connectTransport(credential: Backend, stateDir: string): Promise<Transport> {
-  requireLocal(credential);
-  const transport = new LocalTransport({ dir: stateDir });
-  await transport.connect({ agentId: credential.agentId });
+export async function connectTransport(backend: Backend, stateDir: string): Promise<Transport> {
+  const { agentId, apiBaseUrl, apiKey = '' } = backend;
+  const transport =
+    kindOf(backend) === 'local'
+      ? new LocalTransport({ dir: stateDir })
+      : new HttpTransport(httpOptions(backend));
+  await transport.connect({ agentId, apiBaseUrl, apiKey });
   return transport;
 }
 
-function requireLocal({ agentId, apiBaseUrl }: Backend): void {
-  if (apiBaseUrl.startsWith('local:')) return;
+function kindOf({ agentId, apiBaseUrl }: Backend): 'local' | 'http' {
+  if (apiBaseUrl.startsWith('local:')) return 'local';
+  if (/^https?:/i.test(apiBaseUrl)) return 'http';
   throw new CleoError(
     'E_TRANSPORT_UNAVAILABLE',
     `no transport serves ${apiBaseUrl}, the backend of "${agentId}"`,
     {
-      hint: 'Only the embedded backend has one for now: register an agent without --api-url, or set "transport" in cleo.config.ts.',
+      hint: 'Register the agent on the embedded backend or at an http(s) address, or set "transport" in cleo.config.ts.',
       details: { agentId, apiBaseUrl },
     },
   );
+}
+
+/** What of a backend's options is remembered with the key. */
+function httpOptions({ transportConfig }: Backend): { allowInsecure?: true } {
+  return transportConfig?.allowInsecure === true ? { allowInsecure: true } : {};
 }
