@@ -79,6 +79,22 @@ describe('a backend that stalls gives a timeout that names what was late', () =>
     await vi.waitFor(() => expect(closed, 'its connection is closed').toBe(true));
   });
 
+  it('nothing, while it is slow and steady', async () => {
+    const server = await stub(async (_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      for (const piece of '{"messages":[]}') {
+        response.write(piece);
+        await new Promise((done) => setTimeout(done, 40));
+      }
+      response.end();
+    });
+    const transport = await connected(server.url, { headersTimeoutMs: 400, bodyTimeoutMs: 400 });
+    const begin = performance.now();
+    expect(await transport.poll()).toEqual([]);
+    expect(performance.now() - begin).toBeGreaterThan(500);
+    expect(server.received).toHaveLength(1);
+  });
+
   it('the whole: an answer that always goes on and never ends', async () => {
     const server = await stub((_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });
@@ -161,6 +177,19 @@ describe('a backend that comes back', () => {
     });
   });
 
+  it('is not taken for one that answers because a call was given up', async () => {
+    const server = await stub();
+    const transport = await ready(server);
+    server.answer = ({ path }, response) => void (path === '/messages' && response.destroy());
+    const impatient = new AbortController();
+    const given = failing(transport.poll({ signal: impatient.signal }));
+    for (let n = 0; n < 4; n += 1) await failing(transport.push('bob', 'hi'));
+    impatient.abort(new Error('no longer'));
+    await given;
+    await failing(transport.push('bob', 'hi'));
+    expect((await failing(transport.poll())).error).toMatchObject({ details: { circuit: 'open' } });
+  });
+
   it('is found open by all who share it', async () => {
     const { proxy, url } = await proxied();
     const [alice, bob] = [await connected(url), await connected(url, { agentId: 'bob' })];
@@ -199,22 +228,16 @@ describe('many at once', () => {
     expect(server.connections).toBeLessThanOrEqual(10);
   });
 
-  it('who no longer waits for a connection leaves the queue', async () => {
-    const server = await stub(() => undefined);
-    const transport = await connected(server.url, { timeoutMs: 60_000, headersTimeoutMs: 60_000 });
-    const busy = new AbortController();
-    const ends = Array.from({ length: 8 }, () => failing(transport.poll({ signal: busy.signal })));
-    await vi.waitFor(() => expect(server.received).toHaveLength(8));
-    const reason = new Error('no longer');
-    const impatient = new AbortController();
-    const waiting = failing(transport.poll({ signal: impatient.signal }));
-    impatient.abort(reason);
-    expect((await waiting).error).toBe(reason);
-    busy.abort(reason);
-    await Promise.all(ends);
-    server.answer = () => ({ messages: [] });
-    await transport.poll();
-    expect(server.received, 'nothing was sent for who had left').toHaveLength(9);
+  it('are not sent once given up, also when the connection comes only then', async () => {
+    const server = await stub();
+    const transport = await connected(server.url);
+    // Learns what the server can do on the other lane, so that this one has no connection yet.
+    await transport.heartbeat({ status: 'online' });
+    const signal = AbortSignal.timeout(0);
+    const polls = Array.from({ length: 8 }, () => failing(transport.poll({ signal })));
+    for (const { error } of await Promise.all(polls)) expect(error).toBe(signal.reason);
+    await transport.poll({ limit: 1 });
+    expect(server.received.slice(1).map(({ path }) => path)).toEqual(['/messages/peek?limit=1']);
   });
 
   it('close their connections with the last of them', async () => {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ConformanceHarness } from '@cleocode/contracts/testing';
+import { type ConformanceHarness, FaultProxy } from '@cleocode/contracts/testing';
 import { type Dock, openDock } from '@cleocode/signaldock';
 import { type ServeOptions, serve } from '@cleocode/signaldock/server';
 import { onTestFinished } from 'vitest';
@@ -19,12 +19,11 @@ export async function testServer(
   agentIds: string[] = [],
   options: Partial<Omit<ServeOptions, 'dock'>> = {},
 ): Promise<TestServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'transport-http-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const dock = await openDock({ file: join(folder, 'signaldock.db') });
-  onTestFinished(() => dock.close());
-  const server = await serve({ dock, port: 0, rateLimit: { max: 0 }, ...options });
-  onTestFinished(() => server.close());
+  const { dock, server } = await startServer(join(testFolder(), 'signaldock.db'), options);
+  onTestFinished(async () => {
+    await server.close();
+    await dock.close();
+  });
   const keys: Record<string, string> = {};
   for (const agentId of agentIds) keys[agentId] = (await dock.registerAgent({ agentId })).apiKey;
   return { dock, url: server.url, keys };
@@ -45,17 +44,23 @@ export async function connected(
   return transport;
 }
 
-/** The harness of the conformance table, over a real server. */
+/** The harness of the conformance table: a real server, behind a proxy that stays where it is when the server restarts. */
 export async function httpHarness(skip: (reason: string) => void): Promise<ConformanceHarness> {
-  const { dock, url } = await testServer();
+  const file = join(testFolder(), 'signaldock.db');
   const keys = new Map<string, string>();
   const made: HttpTransport[] = [];
+  let { dock, server } = await startServer(file);
+  const proxy = await FaultProxy.start({ target: server.url });
+  const end = async () => {
+    await server.close();
+    await dock.close();
+  };
   const unconnected: ConformanceHarness['unconnected'] = async (agentId) => {
     const apiKey = keys.get(agentId) ?? (await dock.registerAgent({ agentId })).apiKey;
     keys.set(agentId, apiKey);
     const transport = new HttpTransport();
     made.push(transport);
-    return { transport, config: { agentId, apiKey, apiBaseUrl: url } };
+    return { transport, config: { agentId, apiKey, apiBaseUrl: proxy.url() } };
   };
   return {
     unconnected,
@@ -67,9 +72,31 @@ export async function httpHarness(skip: (reason: string) => void): Promise<Confo
     async group([first, ...participants]) {
       return (await dock.createConversation(first!, { participants, visibility: 'shared' })).id;
     },
+    async restart() {
+      await end();
+      ({ dock, server } = await startServer(file));
+      proxy.retarget(server.url);
+    },
+    async silence() {
+      proxy.blackHole();
+      return () => proxy.heal();
+    },
     skip,
     async close() {
       for (const transport of made) await transport.disconnect();
+      await proxy.close();
+      await end();
     },
   };
+}
+
+async function startServer(file: string, options: Partial<Omit<ServeOptions, 'dock'>> = {}) {
+  const dock = await openDock({ file });
+  return { dock, server: await serve({ dock, port: 0, rateLimit: { max: 0 }, drainMs: 1_000, ...options }) };
+}
+
+function testFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'transport-http-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }

@@ -28,6 +28,10 @@ describe('Retry-After', () => {
     expect(retryAfterMs({ 'retry-after': text })).toBeUndefined();
   });
 
+  it('given twice is the first of the two', () => {
+    expect(retryAfterMs({ 'retry-after': ['5', '6'] })).toBe(5_000);
+  });
+
   it('of days is taken for a quarter of an hour', () => {
     expect(retryAfterMs({ 'retry-after': '999999' })).toBe(900_000);
   });

@@ -63,19 +63,22 @@ describe('a redirect', () => {
     const to = { origin: other.url };
     const server = await redirecting(() => [307, `${to.origin}/messages/peek`]);
     const transport = await connected(server.url);
-    for (const origin of [
-      other.url,
-      other.url.replace('http://', 'http://user@'),
-      other.url.replace('http://', '//'),
-      server.url.replace('http:', 'https:'),
-    ]) {
+    const origins = [
+      [other.url, other.url],
+      [other.url.replace('http://', '//'), other.url],
+      [server.url.replace('http:', 'https:'), server.url.replace('http:', 'https:')],
+      [server.url.replace('http://', 'http://user@'), 'an address that is none'],
+    ] as const;
+    for (const [origin, named] of origins) {
       to.origin = origin;
       await expect(transport.poll()).rejects.toMatchObject({
         code: 'E_TRANSPORT_REDIRECT',
+        message: `GET ${server.url}/messages/peek is redirected to ${named}`,
         hint: expect.stringContaining('the key is not sent to another origin'),
         retryable: false,
       });
     }
+    expect(server.received).toHaveLength(origins.length);
     expect([other.connections, other.received]).toEqual([0, []]);
   });
 
