@@ -11,10 +11,16 @@ const HINTS: Record<string, string> = {
   EADDRNOTAVAIL: 'Use 127.0.0.1 for this machine alone, or 0.0.0.0 for all of its addresses.',
 };
 
+/** Whether only this machine reaches `host`. */
+export function isLoopback(host: string): boolean {
+  const address = host.replace(/^\[(.*)\]$/, '$1');
+  if (!isIP(address)) return address === 'localhost';
+  return LOOPBACK.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+}
+
 /** Throws unless only this machine reaches `host`: plain http on a network shows keys and messages to whoever listens. */
 export function refuseInsecure(host: string): void {
-  if (host === 'localhost') return;
-  if (isIP(host) && LOOPBACK.check(host, isIPv6(host) ? 'ipv6' : 'ipv4')) return;
+  if (isLoopback(host)) return;
   throw new CleoError(
     'E_LISTEN_INSECURE',
     `plain http on ${host} would show keys and messages to the network`,

@@ -51,7 +51,6 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     log: (message, { agentId, error }) => logger.error(message, { agentId, error: errorText(error) }),
   });
   const limiter = max > 0 ? new RateLimiter(max, windowMs, now) : undefined;
-  const gate = new Gate({ dock, routes: ROUTES, limiter });
   const context: ServerContext = {
     dock,
     streams,
@@ -64,10 +63,14 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
       streamReplay: STREAM_REPLAY,
       streamHeartbeatMs,
     },
-    publicUrl: options.publicUrl ?? '',
+    // A path follows it.
+    publicUrl: (options.publicUrl ?? '').replace(/\/+$/, ''),
     openApiDocument,
   };
-  const app = await buildApp({ routes: ROUTES, context, gate, logger, tls, requestTimeoutMs });
+  const gate = new Gate({ context, routes: ROUTES, limiter });
+  // Longer than any stream is quiet.
+  const stallMs = 2 * Math.max(requestTimeoutMs, streamHeartbeatMs);
+  const app = await buildApp({ routes: ROUTES, context, gate, logger, tls, requestTimeoutMs, stallMs });
   return { app, gate, streams, context };
 }
 

@@ -2,7 +2,7 @@ import type { AskOptions, TestServer } from './server.test.kit.ts';
 import { testServer } from './server.test.kit.ts';
 
 /** Agents of {@link world}: the one that owns, one that shares a group with it, one that does not. */
-export const AGENTS = ['ann', 'pat', 'otto', 'rita'] as const;
+const AGENTS = ['ann', 'pat', 'otto', 'rita'] as const;
 
 export interface World extends TestServer {
   /** Ann's group with pat. */

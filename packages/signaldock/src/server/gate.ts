@@ -1,13 +1,12 @@
 import { CleoError, WireError } from '@cleocode/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Dock } from '../dock.ts';
+import { isLoopback } from './address.ts';
 import { refusal } from './answer.ts';
 import { type Claim, claimOf, claimOfQuery } from './authenticate.ts';
 import type { RateLimiter } from './rate-limit.ts';
-import type { Route } from './route.ts';
+import type { Route, ServerContext } from './route.ts';
 
 const MAX_URL = 8 * 1024;
-const FORBIDDEN = 'Insufficient permissions';
 
 /** Who calls, once that is proven. */
 export interface Caller {
@@ -18,7 +17,7 @@ export interface Caller {
 const NOBODY: Caller = { agentId: '', stillAllowed: async () => true };
 
 export interface GateOptions {
-  dock: Pick<Dock, 'authenticate'>;
+  context: Pick<ServerContext, 'dock' | 'publicUrl'>;
   routes: readonly Route[];
   /** Absent: no limit. */
   limiter: RateLimiter | undefined;
@@ -30,13 +29,13 @@ export interface GateOptions {
  */
 export class Gate {
   closed = false;
-  readonly #dock: GateOptions['dock'];
+  readonly #context: GateOptions['context'];
   readonly #limiter: RateLimiter | undefined;
   readonly #routes: ReadonlyMap<string, Route>;
   readonly #callers = new WeakMap<FastifyRequest, Caller>();
 
-  constructor({ dock, routes, limiter }: GateOptions) {
-    this.#dock = dock;
+  constructor({ context, routes, limiter }: GateOptions) {
+    this.#context = context;
     this.#limiter = limiter;
     this.#routes = new Map(routes.map((route) => [`${route.method} ${route.path}`, route]));
   }
@@ -45,14 +44,16 @@ export class Gate {
   async enter(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (this.closed) throw refusal(503, { connection: 'close' });
     const route = this.#routes.get(`${request.method} ${request.routeOptions.url}`);
-    const malformed = misshapen(request);
-    if (malformed || !route || route.auth === 'none') this.#count(`address ${request.ip}`, reply);
-    if (malformed) throw malformed;
+    const fault = this.#faultOf(request);
+    if (fault || !route || route.auth === 'none') this.#count(`address ${request.ip}`, reply);
+    if (fault) throw fault;
     if (!route || route.auth === 'none') return;
     const claim = await this.#prove(route, request, reply);
     this.#count(`agent ${claim.agentId}`, reply);
     if (route.auth === 'owner' && (request.params as { id: string }).id !== claim.agentId)
-      throw new WireError('E_AUTH_FORBIDDEN', FORBIDDEN, { hint: 'Only the agent itself may do this.' });
+      throw new WireError('E_AUTH_FORBIDDEN', 'Insufficient permissions', {
+        hint: 'Only the agent itself may do this.',
+      });
     this.#callers.set(request, {
       agentId: claim.agentId,
       stillAllowed: () => this.#isAllowed(claim),
@@ -63,11 +64,30 @@ export class Gate {
     return this.#callers.get(request) ?? NOBODY;
   }
 
+  /** What Node lets through and this server does not. */
+  #faultOf({ raw: { url, httpVersion, headers } }: FastifyRequest): Error | undefined {
+    if (url!.length > MAX_URL) return refusal(414);
+    if (headers.host === undefined && httpVersion !== '1.0') return refusal(400);
+    if (headers.origin !== undefined && !this.#isOwn(headers.origin))
+      return new WireError('E_AUTH_FORBIDDEN', 'Web pages of other origins may not use this server.', {
+        hint: 'Set publicUrl to the address that the pages of this server have.',
+      });
+    return undefined;
+  }
+
+  /** A page whose name was made to point here would otherwise speak to the agents of whoever looks at it. */
+  #isOwn(origin: string): boolean {
+    const url = URL.parse(origin);
+    return (
+      url !== null && (isLoopback(url.hostname) || url.origin === URL.parse(this.#context.publicUrl)?.origin)
+    );
+  }
+
   async #prove(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<Claim> {
     try {
       const byQuery = !route.answer && request.headers.authorization === undefined;
       const claim = byQuery ? claimOfQuery(request.query) : claimOf(request.headers);
-      await this.#dock.authenticate(claim.agentId, claim.apiKey.reveal());
+      await this.#context.dock.authenticate(claim.agentId, claim.apiKey.reveal());
       return claim;
     } catch (error) {
       // Counted only now, so that nobody can use up the requests of an agent that has its key.
@@ -78,7 +98,7 @@ export class Gate {
 
   async #isAllowed({ agentId, apiKey }: Claim): Promise<boolean> {
     try {
-      await this.#dock.authenticate(agentId, apiKey.reveal());
+      await this.#context.dock.authenticate(agentId, apiKey.reveal());
       return true;
     } catch (error) {
       if (isRefused(error)) return false;
@@ -99,13 +119,6 @@ export class Gate {
         retryAfterMs: Math.ceil(resetMs),
       });
   }
-}
-
-/** What Node lets through and this server does not. */
-function misshapen({ raw }: FastifyRequest) {
-  if (raw.url!.length > MAX_URL) return refusal(414);
-  if (raw.headers.host === undefined && raw.httpVersion !== '1.0') return refusal(400);
-  return undefined;
 }
 
 function isRefused(error: unknown): boolean {

@@ -106,6 +106,22 @@ describe('what a route refuses', () => {
     }
   });
 
+  it('JSON of more values than anything here has, before it looks at them', async () => {
+    const { ask } = await testServer({ agents: ['ann'] });
+    const send = (count: number) =>
+      ask('POST /messages', {
+        as: 'ann',
+        body: { content: 'x', metadata: { mentions: Array(count).fill(1) } },
+      });
+    expect((await send(19_000)).body.error.details.field).toBe('metadata.mentions.0');
+    const { status, body } = await send(2_000_000);
+    expect(status).toBe(400);
+    expect(body.error).toMatchObject({
+      code: 'E_VALIDATION_SCHEMA',
+      message: 'body: holds more than 20000 values',
+    });
+  });
+
   it('members that nobody knows are ignored, those that reach a prototype too', async () => {
     const { ask } = await testServer();
     const body =
@@ -141,7 +157,7 @@ describe('what node refuses before it is a request', () => {
       `GET /health HTTP/1.1\r\nHost: x\r\nA: ${'x'.repeat(17_000)}\r\n\r\n`,
       431,
     ],
-    ['too many headers', `GET /health HTTP/1.1\r\nHost: x\r\n${'A: b\r\n'.repeat(4_000)}\r\n`, 431],
+    ['too many headers', `GET /health HTTP/1.1\r\nHost: x\r\n${'Header: value\r\n'.repeat(2_000)}\r\n`, 431],
     [
       'an expectation it does not know',
       'POST /agents HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n',
@@ -189,8 +205,25 @@ describe('what node refuses before it is a request', () => {
   });
 });
 
+describe('a web page', () => {
+  it.each([
+    ['of another origin', 'http://evil.example.com:4000', 403],
+    ['of no origin', 'null', 403],
+    ['of a name that only begins like this machine’s', 'http://localhost.example.com', 403],
+    ['of this machine', 'http://localhost:3000', 200],
+    ['of this machine’s address', 'http://[::1]:4000', 200],
+    ['of the server’s public address', 'https://dock.example.com', 200],
+  ])('%s is answered %#', async (_, origin, status) => {
+    const { ask } = await testServer({ server: { publicUrl: 'https://dock.example.com/api' } });
+    const answer = await ask('GET /health', { headers: { origin } });
+    expect(answer.status).toBe(status);
+    expect(answer.headers).not.toHaveProperty('access-control-allow-origin');
+    if (status === 403) expect(answer.body.error.code).toBe('E_AUTH_FORBIDDEN');
+  });
+});
+
 describe('slow clients', () => {
-  const slow = { serve: { requestTimeoutMs: 600 } };
+  const slow = { serve: { requestTimeoutMs: 600, streamHeartbeatMs: 600 } };
 
   it.each([
     ['says nothing', ''],
@@ -212,6 +245,22 @@ describe('slow clients', () => {
     await client.closed;
     clearInterval(drip);
     expect(client.answers.map(({ status }) => status)).toEqual([408]);
+  });
+
+  it('one that does not take its answer is closed', async () => {
+    const { port, as, dock } = await listeningServer({ ...slow, agents: ['ann', 'bob'] });
+    const content = 'x'.repeat(1024 * 1024);
+    for (let n = 0; n < 8; n++) await dock.send('bob', 'ann', { content });
+    const { authorization } = as('ann');
+    const client = new RawClient(port);
+    client.socket.pause();
+    client.send(
+      `GET /messages/peek HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nX-Agent-Id: ann\r\n\r\n`,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    client.socket.resume();
+    await client.closed;
+    expect(client.received.length).toBeLessThan(8 * content.length);
   });
 
   it('one that keeps its connection and is quiet between requests is not', async () => {

@@ -24,7 +24,7 @@ it('tells of a failure and goes on', async () => {
   const failures: unknown[] = [];
   const indexForSearch = vi.fn().mockRejectedValueOnce('disk').mockResolvedValue(0);
   const indexing = keepIndexing({ indexForSearch }, (error) => failures.push(error), FAST_MS);
-  await vi.waitUntil(() => indexForSearch.mock.calls.length === 3);
+  await vi.waitUntil(() => indexForSearch.mock.calls.length >= 3);
   expect(failures).toEqual(['disk']);
   await indexing.stop();
 });

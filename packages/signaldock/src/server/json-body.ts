@@ -4,6 +4,8 @@ import type { FastifyInstance } from 'fastify';
 
 /** Deeper JSON says nothing on this wire, and would exhaust the stack of whoever writes it out again. */
 const MAX_DEPTH = 64;
+/** Twice what the longest list of this wire has. A million of the wrong type would be a million complaints to collect. */
+const MAX_VALUES = 20_000;
 
 /**
  * Takes bodies of JSON and of nothing else. An empty body is no body, whatever its content type says. Members that would
@@ -17,8 +19,8 @@ export function acceptJson(app: FastifyInstance): void {
     if (!isUtf8(body)) return done(unreadable('is not UTF-8'));
     parse(request, body.toString(), (error, value) => {
       if (error) return done(unreadable('is not JSON'));
-      if (isDeeper(value, MAX_DEPTH)) return done(unreadable(`is nested deeper than ${MAX_DEPTH}`));
-      done(null, value);
+      const excess = excessOf(value);
+      return excess ? done(unreadable(excess)) : done(null, value);
     });
   });
 }
@@ -30,17 +32,21 @@ function unreadable(why: string): WireError {
   });
 }
 
-/** By levels, not by recursion: what it is there to find would overflow the stack. */
-function isDeeper(value: unknown, depth: number): boolean {
+/** What there is too much of, if anything. By levels, not by recursion: what it is there to find would overflow the stack. */
+function excessOf(value: unknown): string | undefined {
+  let values = 0;
   let level = [value];
-  for (let deep = 0; level.length > 0; deep++) {
-    if (deep > depth) return true;
-    const next: unknown[] = [];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) return `is nested deeper than ${MAX_DEPTH}`;
+    const next: object[] = [];
     for (const item of level) {
       if (typeof item !== 'object' || item === null) continue;
-      for (const member of Object.values(item)) if (typeof member === 'object') next.push(member);
+      const members = Object.values(item);
+      values += members.length;
+      if (values > MAX_VALUES) return `holds more than ${MAX_VALUES} values`;
+      for (const member of members) if (typeof member === 'object' && member !== null) next.push(member);
     }
     level = next;
   }
-  return false;
+  return undefined;
 }

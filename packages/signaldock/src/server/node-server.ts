@@ -14,6 +14,8 @@ export interface NodeServerOptions {
   tls?: { key: string | Buffer; cert: string | Buffer } | undefined;
   /** Milliseconds a request may take to arrive; its headers a third of that. */
   requestTimeoutMs: number;
+  /** Milliseconds after which a connection on which nothing goes either way is closed. */
+  stallMs: number;
 }
 
 const MAX_CONNECTIONS = 4_096;
@@ -29,7 +31,10 @@ const STATUS: Record<string, RefusalStatus> = {
 };
 
 /** Node's server, with the bounds that keep one client from holding it up. What it refuses itself is answered as by a route. */
-export function nodeServer(handler: RequestListener, { tls, requestTimeoutMs }: NodeServerOptions): Server {
+export function nodeServer(
+  handler: RequestListener,
+  { tls, requestTimeoutMs, stallMs }: NodeServerOptions,
+): Server {
   const options = {
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: requestTimeoutMs / 3,
@@ -43,6 +48,8 @@ export function nodeServer(handler: RequestListener, { tls, requestTimeoutMs }: 
     ? (createSecureServer({ ...options, ...tls }) as unknown as Server)
     : createServer(options);
   server.maxConnections = MAX_CONNECTIONS;
+  // A client that does not take its answer would keep it in memory here.
+  server.setTimeout(stallMs);
   const open = new OpenRequests();
   server.on('request', (request, response) => {
     open.add(response);

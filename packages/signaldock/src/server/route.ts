@@ -21,7 +21,7 @@ export interface ServerContext {
 export type RouteAuth = 'none' | 'agent' | 'owner' | 'participant';
 
 /** A request once it has been authenticated and validated. */
-export interface RouteRequest<P = unknown, Q = unknown, B = unknown> {
+interface RouteRequest<P = unknown, Q = unknown, B = unknown> {
   /** Who calls; empty on a route that asks nobody. */
   readonly agentId: string;
   readonly params: P;

@@ -42,7 +42,7 @@ it('every error has the envelope of errors', async () => {
 
 describe('agents', () => {
   it('registering answers the agent, its key and how to connect', async () => {
-    const { ask } = await testServer({ server: { publicUrl: 'https://dock.example.com' } });
+    const { ask } = await testServer({ server: { publicUrl: 'https://dock.example.com/' } });
     const { status, body } = await ask('POST /agents', {
       body: { agentId: 'c++.dev-1', webhookSecret: 'x' },
     });

@@ -33,13 +33,13 @@ const SWEEP_MS = 50;
  * `E_LISTEN_INSECURE` before it has tried.
  */
 export async function serve(options: ServeOptions): Promise<SignalDockServer> {
-  const { host = '127.0.0.1', port = 4000, tls, publicUrl, logger = SILENT, drainMs = 10_000 } = options;
+  const { host = '127.0.0.1', port = 4000, tls, logger = SILENT, drainMs = 10_000 } = options;
   if (!tls && !options.allowInsecure) refuseInsecure(host);
   const assembly = await listen(options, host, port);
   const { app, context } = assembly;
   const bound = app.server.address() as AddressInfo;
   const url = `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
-  context.publicUrl = publicUrl ?? url;
+  context.publicUrl ||= url;
   logger.info('Listening', { url });
   const indexing = keepIndexing(options.dock, (error) =>
     logger.error('Messages could not be indexed for search', { error: errorText(error) }),

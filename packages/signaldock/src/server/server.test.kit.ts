@@ -9,7 +9,7 @@ const UNLIMITED = { rateLimit: { max: 0 } };
 
 /** A body of this server, as loosely as a client reads it. */
 // biome-ignore lint/suspicious/noExplicitAny: an answer is whatever the test expects of it.
-export type Body = any;
+type Body = any;
 
 export interface TestServer {
   dock: Dock;
@@ -27,7 +27,7 @@ export interface AskOptions {
   headers?: Record<string, string>;
 }
 
-export interface Answer {
+interface Answer {
   status: number;
   headers: Record<string, string | string[] | number | undefined>;
   body: Body;
