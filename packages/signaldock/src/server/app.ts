@@ -27,6 +27,7 @@ export interface AppOptions extends NodeServerOptions {
 const BODY_LIMIT = 1024 * 1024;
 /** An agent id of 64 characters, each written as three. */
 const MAX_PARAM = 192;
+const MAX_CAUSES = 8;
 
 /** The routes behind their gate, not listening yet. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
@@ -56,7 +57,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const { status, headers, body } = errorAnswer(error);
     if (status >= 500 && !gate.closed)
-      logger.error('A request failed', { ...told(request), ...reasons(error) });
+      logger.error('A request failed', { ...told(request), reasons: reasonsOf(error) });
     if (gate.closed) headers.connection = 'close';
     reply.code(status).headers(headers).send(body);
   };
@@ -96,9 +97,15 @@ function told(request: FastifyRequest) {
   return { requestId: request.id, method: request.method, route: request.routeOptions.url ?? 'none' };
 }
 
-function reasons(error: unknown): { error: string; cause?: string } {
-  const cause = (error as { cause?: unknown } | null | undefined)?.cause;
-  return { error: errorText(error), ...(cause !== undefined && { cause: errorText(cause) }) };
+/** What went wrong, from what was answered down to what began it. */
+function reasonsOf(error: unknown): string[] {
+  const reasons = new Set<string>();
+  let at = error;
+  for (let depth = 0; at !== undefined && depth < MAX_CAUSES; depth++) {
+    reasons.add(errorText(at));
+    at = (at as { cause?: unknown } | null)?.cause;
+  }
+  return [...reasons];
 }
 
 /** The methods that some route takes at the path of `url`. */

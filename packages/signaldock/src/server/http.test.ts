@@ -198,6 +198,13 @@ describe('what node refuses before it is a request', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 404, 200]);
   });
 
+  it('an expectation it does not know is refused in its turn', async () => {
+    const { port } = await listeningServer();
+    const get = 'GET /health HTTP/1.1\r\nHost: x\r\n';
+    const answers = await exchange(port, `${get}\r\n${get}Expect: miracles\r\n\r\n`);
+    expect(answers.map(({ status }) => status)).toEqual([200, 417]);
+  });
+
   it('nonsense behind a request does not answer it', async () => {
     const { port } = await listeningServer();
     const answers = await exchange(port, 'GET /health HTTP/1.1\r\nHost: x\r\n\r\nNONSENSE\r\n\r\n');

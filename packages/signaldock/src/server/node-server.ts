@@ -24,6 +24,7 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 65_000;
 /** How long a client that was refused may take to read why. */
 const LINGER_MS = 1_000;
+const HEADERS = { 'Content-Type': 'application/json; charset=utf-8', Connection: 'close' };
 const STATUS: Record<string, RefusalStatus> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
   HPE_HEADER_OVERFLOW: 431,
@@ -37,9 +38,9 @@ export function nodeServer(
 ): Server {
   const options = {
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: requestTimeoutMs / 3,
+    headersTimeout: Math.ceil(requestTimeoutMs / 3),
     requestTimeout: requestTimeoutMs,
-    connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs / 10),
+    connectionsCheckingInterval: Math.min(1_000, Math.ceil(requestTimeoutMs / 10)),
     keepAliveTimeout: KEEP_ALIVE_MS,
     // Refused by the gate, as every request that can be read.
     requireHostHeader: false,
@@ -55,7 +56,10 @@ export function nodeServer(
     open.add(response);
     handler(request, response);
   });
-  server.on('checkExpectation', ({ socket }) => refuse(socket, 417));
+  server.on('checkExpectation', (_, response) => {
+    const body = bodyOf(417);
+    response.writeHead(417, { ...HEADERS, 'Content-Length': Buffer.byteLength(body) }).end(body);
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
     const socket = stream as Socket;
     if (open.mayAnswer(socket)) refuse(socket, STATUS[error.code ?? ''] ?? 400);
@@ -82,15 +86,17 @@ class OpenRequests {
   }
 }
 
+/** Answers where there is no request to answer to. */
 function refuse(socket: Socket, status: RefusalStatus): void {
   if (!socket.writable) return;
-  const body = JSON.stringify(errorAnswer(refusal(status)).body);
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    'Content-Type: application/json; charset=utf-8',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  const body = bodyOf(status);
+  const head = Object.entries({ ...HEADERS, 'Content-Length': Buffer.byteLength(body) })
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head}\r\n${body}`);
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
+}
+
+function bodyOf(status: RefusalStatus): string {
+  return JSON.stringify(errorAnswer(refusal(status)).body);
 }

@@ -9,7 +9,7 @@ export interface ServerContext {
   readonly dock: Dock;
   readonly streams: Streams;
   readonly features: ServerFeatures;
-  /** Where clients reach this server, without a slash at the end. */
+  /** Where clients reach this server, without a slash at the end; known once it listens. */
   publicUrl: string;
   openApiDocument(): Promise<Record<string, unknown>>;
 }

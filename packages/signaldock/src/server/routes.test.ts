@@ -199,7 +199,9 @@ describe('the server', () => {
   });
 
   it('/health fails when the database cannot be read', async () => {
-    const { ask, dock } = await testServer();
+    const logged: unknown[] = [];
+    const logger = { debug() {}, info() {}, error: (_: string, fields?: object) => logged.push(fields) };
+    const { ask, dock } = await testServer({ server: { logger } });
     await dock.close();
     const { status, headers, body } = await ask('GET /health');
     expect(status).toBe(503);
@@ -211,6 +213,12 @@ describe('the server', () => {
       retry_after_ms: 3_000,
       retryAfterMs: 3_000,
     });
+    expect(logged).toMatchObject([
+      {
+        route: '/health',
+        reasons: ['The database cannot be read.', expect.stringContaining('signaldock.db')],
+      },
+    ]);
   });
 
   it('what nobody foresaw is answered without a word of it, and logged', async () => {
@@ -230,10 +238,13 @@ describe('the server', () => {
     expect(logged).toEqual([
       [
         'A request failed',
-        expect.objectContaining({ requestId, route: '/messages/peek', error: expect.any(String) }),
+        expect.objectContaining({
+          requestId,
+          route: '/messages/peek',
+          reasons: [expect.stringContaining('signaldock.db')],
+        }),
       ],
     ]);
-    expect(JSON.stringify(logged)).toContain('signaldock.db');
   });
 
   it('the status of the streams names the public agents only', async () => {
