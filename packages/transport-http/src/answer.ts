@@ -8,7 +8,7 @@ import {
 } from '@cleocode/contracts';
 import type { z } from 'zod';
 import type { HttpAnswer } from './exchange.ts';
-import { header, retryAfterMs } from './hints.ts';
+import { askedMs, header } from './hints.ts';
 
 const EXCERPT = 200;
 const MAX_TEXT = 1_000;
@@ -21,7 +21,7 @@ export function failureOf(answer: HttpAnswer, what: string, apiKey?: string): Cl
   if (status >= 200 && status < 300) return undefined;
   const text = redacted(answer.body.toString(), apiKey);
   const envelope = isJson(answer) ? errorEnvelopeSchema.safeParse(parsed(text)).data : undefined;
-  const asked = retryAfterMs(headers);
+  const asked = askedMs(headers);
   if (envelope) return fromErrorEnvelope(status, readable(envelope, asked));
   const says = excerpt(text);
   const message = `${what} was answered with status ${status}${says && `: ${says}`}`;
@@ -64,8 +64,7 @@ function payload(answer: HttpAnswer, what: string): unknown {
       status,
     });
   const envelope = errorEnvelopeSchema.safeParse(json);
-  if (envelope.success)
-    throw fromErrorEnvelope(status, readable(envelope.data, retryAfterMs(answer.headers)));
+  if (envelope.success) throw fromErrorEnvelope(status, readable(envelope.data, askedMs(answer.headers)));
   const { data, result } = (json ?? {}) as { data?: unknown; result?: unknown };
   return data ?? result ?? json;
 }

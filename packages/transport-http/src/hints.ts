@@ -1,3 +1,5 @@
+import { retryAfterMs } from '@cleocode/contracts';
+
 /** Headers as the HTTP client hands them over, names in lower case. */
 export type Headers = Record<string, string | string[] | undefined>;
 
@@ -6,13 +8,9 @@ const CAP_MS = 15 * 60_000;
 /** A larger number of seconds is a point in time. */
 const EPOCH_SECONDS = 1e9;
 
-/** Milliseconds until the server wants to be asked again; absent when it does not say. */
-export function retryAfterMs(headers: Headers): number | undefined {
-  const text = header(headers, 'retry-after');
-  if (text === undefined) return undefined;
-  if (/^\d+$/.test(text)) return capped(Number(text) * 1_000);
-  const at = /^[A-Z]/.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(at) ? undefined : capped(at - serverTime(headers));
+/** Milliseconds that the server asks to be left alone; absent when it does not say. */
+export function askedMs(headers: Headers): number | undefined {
+  return retryAfterMs(header(headers, 'retry-after'), serverTime(headers));
 }
 
 /** What is left of a rate limit, and for how many milliseconds that is true. */

@@ -1,4 +1,3 @@
-export { resolveEndpoint } from './address.ts';
 export { registerAgent, SignalDockClient } from './client.ts';
 export { HttpTransport, type HttpTransportOptions } from './http-transport.ts';
 export type { HttpConnectConfig, HttpOptions } from './open-api.ts';

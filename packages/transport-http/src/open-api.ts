@@ -1,5 +1,4 @@
-import { type Agent, Secret, type TransportConnectConfig } from '@cleocode/contracts';
-import { parseApiBase } from './address.ts';
+import { type Agent, parseApiBase, Secret, type TransportConnectConfig } from '@cleocode/contracts';
 import { Api, type Identity } from './api.ts';
 import { Backend } from './backend.ts';
 

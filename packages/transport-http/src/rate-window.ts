@@ -1,5 +1,5 @@
 import { WireError } from '@cleocode/contracts';
-import { type Headers, rateLimit, retryAfterMs } from './hints.ts';
+import { askedMs, type Headers, rateLimit } from './hints.ts';
 
 /** Reading may wait for its turn; what tells others (a send, an ack, a heartbeat) goes first. */
 export type Use = 'read' | 'write';
@@ -55,7 +55,7 @@ export class RateWindow {
     // Who could not prove to be the agent is counted as someone else.
     if (status === 401) return;
     const told = rateLimit(headers);
-    const refusedMs = status === 429 ? retryAfterMs(headers) : undefined;
+    const refusedMs = status === 429 ? askedMs(headers) : undefined;
     if (!told && refusedMs === undefined) return;
     this.#left = status === 429 ? 0 : told!.remaining;
     this.#limit = Math.max(this.#limit, told?.limit ?? this.#left + 1);
