@@ -12,6 +12,7 @@ export function agentCommands(agent: Command, cli: Cli): void {
     does: 'register an agent and store its key, encrypted',
     examples: [
       'cleo agent register my-agent',
+      'cleo agent register my-agent --api-url https://api.example.com',
       'cleo agent register my-agent --api-url https://api.example.com --api-key-stdin < key.txt',
     ],
     arguments: { '[id]': "the agent's id: letters, digits and . _ + -" },
@@ -19,8 +20,12 @@ export function agentCommands(agent: Command, cli: Cli): void {
       new Option('--id <id>', 'the same, as an option'),
       new Option('--name <name>', 'what people call it (default: the id)'),
       new Option('--api-url <url>', 'where its backend answers (default: the embedded one in .cleo)'),
-      new Option('--api-key <key>', 'its key, which other users of this machine can see in the process list'),
-      new Option('--api-key-stdin', 'read its key from stdin').conflicts('apiKey'),
+      new Option(
+        '--api-key <key>',
+        'a key it has there; other users of this machine can see it in the process list',
+      ),
+      new Option('--api-key-stdin', 'read the key it has there from stdin').conflicts('apiKey'),
+      new Option('--insecure', 'allow plain http to another machine, for this agent'),
     ],
     load: () => import('./commands/agent-register.ts'),
   });

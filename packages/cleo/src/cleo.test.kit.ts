@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Dock, openDock } from '@cleocode/signaldock';
+import { serve } from '@cleocode/signaldock/server';
 import { openStore } from '@cleocode/store';
 import { expect, onTestFinished } from 'vitest';
 
@@ -117,11 +118,24 @@ export class Sandbox {
     return (await dock.send(from, to, { content })).id;
   }
 
-  async dock(): Promise<Dock> {
-    const dock = await openDock({ file: join(this.stateDir, 'signaldock.db'), retentionDays: 0 });
-    onTestFinished(() => dock.close());
-    return dock;
+  /** The embedded backend. */
+  dock(): Promise<Dock> {
+    return openedDock(this.stateDir);
   }
+
+  /** A backend of its own, as a server; it runs until the test is over. */
+  async server(): Promise<{ url: string; dock: Dock }> {
+    const dock = await openedDock(join(this.root, 'server'));
+    const { url, close } = await serve({ dock, port: 0, rateLimit: { max: 0 } });
+    onTestFinished(close);
+    return { url, dock };
+  }
+}
+
+async function openedDock(folder: string): Promise<Dock> {
+  const dock = await openDock({ file: join(folder, 'signaldock.db'), retentionDays: 0 });
+  onTestFinished(() => dock.close());
+  return dock;
 }
 
 /** A `cleo` process. Whatever it prints is searched for keys. */

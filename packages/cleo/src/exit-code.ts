@@ -12,7 +12,7 @@ export const EXIT = {
 } as const;
 
 const USAGE =
-  /^E_(?:USAGE|AGENT_(?:MISMATCH|ID_INVALID)$|CREDENTIAL_INVALID$|CONFIG_|PLUGIN_(?:NOT_FOUND|INVALID|OPTIONS|API_VERSION)$|SERVICE_|VALIDATION_)/;
+  /^E_(?:USAGE|AGENT_(?:MISMATCH|ID_INVALID)$|CREDENTIAL_INVALID$|CONFIG_|PLUGIN_(?:NOT_FOUND|INVALID|OPTIONS|API_VERSION)$|SERVICE_|TRANSPORT_(?:ADDRESS|INSECURE)$|VALIDATION_)/;
 
 /** The exit code for an error, by its code alone. */
 export function exitCodeOf(code: string): number {

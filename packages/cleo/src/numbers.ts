@@ -10,11 +10,11 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
 }
 
 /** Reads a number of seconds, such as `2.5`, as milliseconds. */
-export function seconds(max: number): (text: string) => number {
+export function seconds(max: number, min = 0): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (/^\d+(\.\d+)?$/.test(text) && value <= max) return Math.round(value * 1_000);
-    throw new InvalidArgumentError(`Expected a number of seconds from 0 to ${max}.`);
+    if (/^\d+(\.\d+)?$/.test(text) && value >= min && value <= max) return Math.round(value * 1_000);
+    throw new InvalidArgumentError(`Expected a number of seconds from ${min} to ${max}.`);
   };
 }
 

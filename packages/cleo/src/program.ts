@@ -4,6 +4,7 @@ import { type Cli, type GlobalOptions, LOG_LEVELS } from './cli.ts';
 import { addCommand, addGroup, blamed, examples } from './command.ts';
 import { conversationCommands } from './conversation-commands.ts';
 import type { Output } from './output.ts';
+import { signaldockCommands } from './signaldock-commands.ts';
 import { UsageError } from './usage-error.ts';
 import { ownVersion } from './version.ts';
 
@@ -52,6 +53,10 @@ export function buildProgram(output: Output): Program {
   );
   conversationCommands(
     addGroup(program, 'conversation', 'group conversations', ['cleo conversation create --with ada,bob']),
+    cli,
+  );
+  signaldockCommands(
+    addGroup(program, 'signaldock', 'the backend as a server', ['cleo signaldock serve']),
     cli,
   );
   addCommand(program, cli, {

@@ -1,12 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConduitMessage, Transport } from '@cleocode/contracts';
+import { backoff, CleoError, type ConduitMessage, pause, type Transport } from '@cleocode/contracts';
 
-const POLL_MS = 500;
+/** The first pause between two looks, in milliseconds, and the longest: a backend counts the requests of a minute. */
+const POLL_MS = 250;
+const MAX_POLL_MS = 2_000;
 const PAGE = 200;
 
 /**
  * The answer to a message: the next one that says so (`replyTo`), acknowledged once it is here. `undefined` when none came
- * within `waitMs`. Other messages stay as they are. Where the transport pushes, it is seen at once.
+ * within `waitMs`. Other messages stay as they are. Where the transport pushes, it is seen at once. A fault that may pass is
+ * waited out; one that is still there in the end rejects.
  */
 export async function nextReply(
   transport: Transport,
@@ -16,23 +18,30 @@ export async function nextReply(
   const over = AbortSignal.timeout(waitMs);
   let wake = new AbortController();
   const unsubscribe = transport.subscribe?.(() => wake.abort());
+  let trouble: CleoError | undefined;
   try {
-    while (!over.aborted) {
+    for (let looks = 0; !over.aborted; looks++) {
       wake = new AbortController();
-      const reply = await find(transport, messageId, over);
-      if (reply) {
-        await transport.ack([reply.id]);
-        return reply;
+      try {
+        const reply = await find(transport, messageId, over);
+        if (reply) {
+          await transport.ack([reply.id]);
+          return reply;
+        }
+        trouble = undefined;
+      } catch (error) {
+        if (over.aborted) break;
+        if (!CleoError.is(error) || !error.retryable) throw error;
+        trouble = error;
       }
-      await sleep(POLL_MS, undefined, { signal: AbortSignal.any([over, wake.signal]) }).catch(() => {});
+      const pauseMs = Math.max(backoff(looks, POLL_MS, MAX_POLL_MS), trouble?.retryAfterMs ?? 0);
+      await pause(pauseMs, AbortSignal.any([over, wake.signal]));
     }
-    return undefined;
-  } catch (error) {
-    if (over.aborted) return undefined;
-    throw error;
   } finally {
     unsubscribe?.();
   }
+  if (trouble) throw trouble;
+  return undefined;
 }
 
 /** Among everything unread: what waits from before may fill more than a page. */

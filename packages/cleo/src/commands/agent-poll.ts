@@ -5,6 +5,9 @@ import { knownOperator } from '../operator.ts';
 import { type State, withState } from '../state.ts';
 import { excerpt, printable } from '../terminal-text.ts';
 
+/** More than any transport gives itself, whose error says more. */
+const POLL_TIMEOUT_MS = 30_000;
+
 /** Shows what waits for an agent, oldest first. Acknowledges nothing. */
 export async function run(
   { output }: Cli,
@@ -18,7 +21,7 @@ export async function run(
     const transport = await connectTransport(credential, state.dir);
     let messages: ConduitMessage[];
     try {
-      messages = await transport.poll({ limit, signal: AbortSignal.timeout(10_000) });
+      messages = await transport.poll({ limit, signal: AbortSignal.timeout(POLL_TIMEOUT_MS) });
     } finally {
       await transport.disconnect();
     }

@@ -1,7 +1,8 @@
-import { CleoError } from '@cleocode/contracts';
-import { checkAgentId, isLocal, registerLocally } from '../agents.ts';
+import { checkedAddress, isExposed } from '../address.ts';
+import { checkAgentId, registerLocally } from '../agents.ts';
 import type { Cli } from '../cli.ts';
 import { backendName, credentialView } from '../credential-view.ts';
+import { storeRemote } from '../remote-agent.ts';
 import { selfCommand } from '../self-command.ts';
 import { type State, withState } from '../state.ts';
 import { readLine } from '../stdin.ts';
@@ -13,47 +14,62 @@ export interface RegisterOptions {
   apiUrl?: string;
   apiKey?: string;
   apiKeyStdin?: boolean;
+  insecure?: boolean;
 }
 
-/** Registers an agent: on the embedded backend, or with a key it has at another one. */
+/** Registers an agent: on the embedded backend, at another one, or with a key it has there. */
 export async function run(
   { output }: Cli,
   word: string | undefined,
   options: RegisterOptions,
 ): Promise<void> {
   const agentId = checkAgentId(idOf(word, options.id));
-  const { name, apiUrl } = options;
-  if (apiUrl !== undefined) checkUrl(apiUrl);
-  const withKey = options.apiKey !== undefined || options.apiKeyStdin === true;
-  if (withKey && apiUrl === undefined)
-    throw new UsageError(
-      'a key was given, but not the backend it belongs to',
-      'Add --api-url; or leave the key out to register on the embedded backend.',
-    );
-  if (apiUrl !== undefined && !withKey)
-    throw new CleoError(
-      'E_TRANSPORT_UNAVAILABLE',
-      `registering at ${apiUrl} needs the HTTP transport, which is not there yet`,
-      {
-        hint: `Register there first, then store its key: cleo agent register ${agentId} --api-url ${apiUrl} --api-key-stdin`,
-      },
-    );
-  const apiKey = withKey ? await keyFrom(options, output.note.bind(output)) : undefined;
+  const note = output.note.bind(output);
+  const apiBaseUrl = addressOf(options, note);
+  const apiKey = await keyFrom(options, note);
   await withState(async (state) => {
-    const credential =
-      apiKey === undefined
-        ? await registerLocally(state, agentId, name)
-        : await storeKey(state, { agentId, apiKey, apiBaseUrl: apiUrl!, ...(name && { displayName: name }) });
-    const { apiBaseUrl, apiKey: masked } = credentialView(credential);
+    const credential = await register(state, { agentId, apiBaseUrl, apiKey, options, note });
+    const { apiKey: masked } = credentialView(credential);
     output.result(
-      { ok: true, agentId, apiBaseUrl, apiKey: masked, stateDir: state.dir },
-      [
-        `${agentId} is registered (${backendName(credential)}, state in ${state.dir}).`,
-        // No transport serves another backend yet.
-        ...(isLocal(credential) ? [`  Run it: ${selfCommand()} agent start ${agentId}`] : []),
-      ].join('\n'),
+      { ok: true, agentId, apiBaseUrl: credential.apiBaseUrl, apiKey: masked, stateDir: state.dir },
+      `${agentId} is registered (${backendName(credential)}, state in ${state.dir}).\n  Run it: ${selfCommand()} agent start ${agentId}`,
     );
   });
+}
+
+interface Registration {
+  agentId: string;
+  /** Of another backend than the embedded one. */
+  apiBaseUrl: string | undefined;
+  /** Which it has there already. */
+  apiKey: string | undefined;
+  options: RegisterOptions;
+  note(text: string): void;
+}
+
+async function register(state: State, { agentId, apiBaseUrl, apiKey, options, note }: Registration) {
+  const { name, insecure: allowInsecure = false } = options;
+  if (apiBaseUrl === undefined) return registerLocally(state, agentId, name);
+  const agent = { agentId, apiBaseUrl, name, http: { allowInsecure } };
+  if (apiKey !== undefined) return storeRemote(state, agent, apiKey);
+  const { registerRemotely } = await import('../register-remotely.ts');
+  return registerRemotely(state, agent, note);
+}
+
+/** Undefined for the embedded backend. */
+function addressOf({ apiUrl, insecure }: RegisterOptions, note: (text: string) => void): string | undefined {
+  if (apiUrl === undefined) {
+    if (insecure)
+      throw new UsageError(
+        '--insecure is about --api-url, which is missing',
+        'Add it, or leave --insecure out.',
+      );
+    return undefined;
+  }
+  const address = checkedAddress(apiUrl, insecure);
+  if (isExposed(new URL(address)))
+    note(`warning: --insecure: who can listen on the way to ${address} can read the key and every message`);
+  return address;
 }
 
 function idOf(word: string | undefined, option: string | undefined): string {
@@ -68,21 +84,16 @@ function idOf(word: string | undefined, option: string | undefined): string {
   return id;
 }
 
-function checkUrl(text: string): void {
-  const url = URL.parse(text);
-  const hint = 'Give the address of the backend: --api-url https://api.example.com';
-  if (!url || !/^https?:$/.test(url.protocol))
-    throw new UsageError(`--api-url: "${text}" is no http(s) address`, hint);
-  if (url.username || url.password) throw new UsageError('--api-url holds a user name or password', hint);
-  // A key must not cross a network in the clear.
-  if (url.protocol === 'http:' && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname))
-    throw new UsageError(`--api-url: http is for this machine only, not for ${url.hostname}`, 'Use https.');
-}
-
 async function keyFrom(
-  { apiKey, apiKeyStdin }: RegisterOptions,
+  { apiKey, apiKeyStdin, apiUrl }: RegisterOptions,
   note: (text: string) => void,
-): Promise<string> {
+): Promise<string | undefined> {
+  if (apiKey === undefined && !apiKeyStdin) return undefined;
+  if (apiUrl === undefined)
+    throw new UsageError(
+      'a key was given, but not the backend it belongs to',
+      'Add --api-url; or leave the key out to register on the embedded backend.',
+    );
   if (apiKey !== undefined)
     note(
       'warning: a key on the command line can be seen by other users of this machine; --api-key-stdin hides it',
@@ -93,8 +104,4 @@ async function keyFrom(
     'the key is empty, or holds spaces or unprintable characters',
     'Give the key alone, as the backend showed it.',
   );
-}
-
-async function storeKey(state: State, credential: { agentId: string; apiKey: string; apiBaseUrl: string }) {
-  return (await state.store()).registry.register(credential);
 }

@@ -1,5 +1,7 @@
-import { CleoError, type ConduitMessage, MAX_CONTENT_BYTES, type Transport } from '@cleocode/contracts';
-import { agentOrLatest, checkAgentId, runningPid } from '../agents.ts';
+import { type ConduitMessage, MAX_CONTENT_BYTES, type Transport } from '@cleocode/contracts';
+import type { Backend } from '@cleocode/runtime';
+import { agentOrLatest, checkAgentId, isLocal, runningPid } from '../agents.ts';
+import { asYou, requireDock } from '../as-you.ts';
 import type { Cli } from '../cli.ts';
 import { operator } from '../operator.ts';
 import type { Output } from '../output.ts';
@@ -19,30 +21,48 @@ export interface SendOptions {
   wait?: number;
 }
 
-const SEND_TIMEOUT_MS = 15_000;
+/** More than any transport gives itself, whose error says more. */
+const SEND_TIMEOUT_MS = 30_000;
 /** How long a person at a terminal waits for an answer unless told otherwise. */
 const WAIT_MS = 5_000;
 
 /** Sends one message; waits for an answer when somebody is there to read it. */
 export async function run({ output }: Cli, text: string, options: SendOptions): Promise<void> {
-  const { to, conv, agent, replyTo } = options;
+  const { to, conv, agent } = options;
   if (to === undefined && conv === undefined)
     throw new UsageError('the recipient is missing', 'Say who gets it: --to AGENT or --conv CONVERSATION');
   for (const id of [to, agent]) if (id !== undefined) checkAgentId(id);
   const content = await contentOf(text);
   await withState(async (state) => {
-    const sender = await senderOf(state, options);
-    const { connectTransport } = await import('@cleocode/runtime');
-    const transport = await connectTransport(sender, state.dir);
-    try {
-      const signal = AbortSignal.timeout(SEND_TIMEOUT_MS);
-      const sent = await transport.push(to ?? '', content, { conversationId: conv, replyTo, signal });
-      output.result({ ok: true, ...sent }, sent.messageId);
-      await showReply(output, transport, { state, to, messageId: sent.messageId, wait: options.wait });
-    } finally {
-      await transport.disconnect();
-    }
+    const send = (sender: Backend) => sendAs(sender, content, { state, output, options });
+    if (agent !== undefined) return send(await agentOrLatest(state, agent));
+    await asYou(
+      state,
+      (id) => `cleo agent send --agent ${id} …`,
+      async () => send(await you(state, to)),
+    );
   });
+}
+
+interface Sending {
+  state: State;
+  output: Output;
+  options: SendOptions;
+}
+
+async function sendAs(sender: Backend, content: string, { state, output, options }: Sending): Promise<void> {
+  const { to, conv: conversationId, replyTo, wait: waitMs } = options;
+  const { connectTransport } = await import('@cleocode/runtime');
+  const transport = await connectTransport(sender, state.dir);
+  try {
+    const signal = AbortSignal.timeout(SEND_TIMEOUT_MS);
+    const sent = await transport.push(to ?? '', content, { conversationId, replyTo, signal });
+    output.result({ ok: true, ...sent }, sent.messageId);
+    const idle = isLocal(sender) && isIdle(state, to) ? to : undefined;
+    await showReply(output, transport, sent.messageId, { waitMs, idle });
+  } finally {
+    await transport.disconnect();
+  }
 }
 
 async function contentOf(text: string): Promise<string> {
@@ -58,33 +78,37 @@ async function contentOf(text: string): Promise<string> {
   return content;
 }
 
-/** The agent that is named, else you; you can only be known to the embedded backend, where the recipient must be too. */
-async function senderOf(state: State, { to, agent }: SendOptions) {
-  if (agent !== undefined) return agentOrLatest(state, agent);
-  if (!state.hasDock)
-    throw new CleoError('E_NOT_FOUND_AGENT', `no agent is registered in ${state.dir}`, {
-      hint: `Register the recipient first: cleo agent register ${to ?? 'my-agent'}`,
-    });
+/** You can only be known to the embedded backend, where the recipient must be too. */
+async function you(state: State, to: string | undefined): Promise<Backend> {
+  requireDock(state, to ?? 'my-agent');
   // Before you are registered for the sake of a message that cannot be sent.
   if (to !== undefined) await (await state.dock()).getAgent(to);
   return { agentId: await operator(state), apiBaseUrl: 'local:' };
 }
 
-interface Sent {
-  state: State;
-  to: string | undefined;
-  messageId: string;
-  wait: number | undefined;
+/** Agents of the embedded backend run here or nowhere. */
+function isIdle(state: State, to: string | undefined): boolean {
+  return to !== undefined && state.hasStore && runningPid(state, to) === undefined;
 }
 
-async function showReply(output: Output, transport: Transport, sent: Sent): Promise<void> {
-  const { state, to, messageId } = sent;
-  const idle = to !== undefined && state.hasStore && runningPid(state, to) === undefined;
-  if (idle && output.interactive && sent.wait === undefined) {
-    const start = `${selfCommand()} agent start ${to}`;
-    return output.note(`${to} is not running here: the message waits for it. Start it: ${start}`);
+interface Waiting {
+  /** Milliseconds; undefined: as long as somebody would read the answer. */
+  waitMs: number | undefined;
+  /** The recipient, when it does not run. */
+  idle: string | undefined;
+}
+
+async function showReply(
+  output: Output,
+  transport: Transport,
+  messageId: string,
+  { waitMs: wanted, idle }: Waiting,
+): Promise<void> {
+  if (idle !== undefined && output.interactive && wanted === undefined) {
+    const start = `${selfCommand()} agent start ${idle}`;
+    return output.note(`${idle} is not running here: the message waits for it. Start it: ${start}`);
   }
-  const waitMs = sent.wait ?? (output.interactive ? WAIT_MS : 0);
+  const waitMs = wanted ?? (output.interactive ? WAIT_MS : 0);
   if (waitMs === 0) return;
   const reply = await nextReply(transport, messageId, waitMs);
   if (reply) tell(output, reply);

@@ -1,5 +1,6 @@
+import type { AgentCredential } from '@cleocode/contracts';
 import { loadConfig } from '@cleocode/kernel';
-import { checkAgentId } from '../agents.ts';
+import { checkAgentId, isLocal } from '../agents.ts';
 import type { Cli } from '../cli.ts';
 import { stderrLogger } from '../logger.ts';
 import type { Output } from '../output.ts';
@@ -27,10 +28,12 @@ export async function run(cli: Cli, ids: string[], options: StartOptions): Promi
   const residents = await withState(async (state) => {
     const credentials = await agentsToStart(state, { ids, all: options.all ?? false, loaded, output });
     const named = credentials.length > 1;
+    for (const credential of credentials) warnOfPlainHttp(credential, output);
     return credentials.map((credential) => {
-      const { agentId } = credential;
+      const { agentId, apiBaseUrl } = credential;
       return new Resident({
         agentId,
+        apiBaseUrl,
         config: () => kernelConfig({ stateDir: state.dir, credential, loaded, flags: options, handlers }),
         logger: named ? logger.child({ agentId }) : logger,
         output,
@@ -39,7 +42,7 @@ export async function run(cli: Cli, ids: string[], options: StartOptions): Promi
       });
     });
   });
-  cli.exitCode = await untilStopped(residents, output, (ready) => sayHowToTalk(output, ready.agentId));
+  cli.exitCode = await untilStopped(residents, output, (ready) => sayHowToTalk(output, ready));
 }
 
 function refuseContradictions(ids: string[], { all, reply, exec }: StartOptions): void {
@@ -48,7 +51,18 @@ function refuseContradictions(ids: string[], { all, reply, exec }: StartOptions)
     throw new UsageError('--reply needs --exec', "Say what answers: --exec './answer.sh' --reply");
 }
 
-function sayHowToTalk(output: Output, agentId: string): void {
-  const send = `${selfCommand()} agent send --to ${agentId} "hello"`;
-  output.text(`  Talk to it from a second terminal:\n\n    ${send}\n\n  Ctrl-C stops it.\n`);
+function warnOfPlainHttp({ agentId, apiBaseUrl, transportConfig }: AgentCredential, output: Output): void {
+  if (transportConfig.allowInsecure !== true) return;
+  output.note(
+    `warning: ${agentId} talks plain http to ${apiBaseUrl}: who can listen on the way can read everything`,
+  );
+}
+
+function sayHowToTalk(output: Output, { agentId, apiBaseUrl }: Resident): void {
+  const send = `${selfCommand()} agent send --to ${agentId}`;
+  output.text(
+    isLocal({ apiBaseUrl })
+      ? `  Talk to it from a second terminal:\n\n    ${send} "hello"\n\n  Ctrl-C stops it.\n`
+      : `  Talk to it as another agent of ${apiBaseUrl}:\n\n    ${send} --agent another-agent "hello"\n\n  Ctrl-C stops it.\n`,
+  );
 }

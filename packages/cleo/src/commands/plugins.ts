@@ -27,8 +27,8 @@ async function credentialFor(state: State, word: string | undefined, { config }:
   const configured = config.agent;
   const agentId = word ?? configured?.id;
   const stored = agentId === undefined ? null : await storedAgent(state, agentId);
-  if (!stored && configured && configured.id === agentId)
-    return { agentId, apiBaseUrl: configured.apiBaseUrl ?? 'local:' };
+  if (configured && configured.id === agentId)
+    return { agentId, apiBaseUrl: configured.apiBaseUrl ?? stored?.apiBaseUrl ?? 'local:' };
   return stored ?? agentOrLatest(state, agentId);
 }
 

@@ -75,23 +75,6 @@ describe('cleo agent register', () => {
     expect([code, stderr]).toEqual([0, expect.stringMatching(/^warning: .*other users.*--api-key-stdin/)]);
   });
 
-  it('says that it cannot register at another backend yet', async () => {
-    const { code, lines } = await new Sandbox().json([
-      'agent',
-      'register',
-      'bob',
-      '--api-url',
-      'https://api.example.com',
-    ]);
-    expect(lines).toMatchObject([
-      {
-        ok: false,
-        error: { code: 'E_TRANSPORT_UNAVAILABLE', hint: expect.stringContaining('--api-key-stdin') },
-      },
-    ]);
-    expect(code).toBe(1);
-  });
-
   it.for([
     ['no id', [], 'E_USAGE'],
     ['two ids', ['bob', '--id', 'ada'], 'E_USAGE'],
@@ -101,6 +84,9 @@ describe('cleo agent register', () => {
     ['a key with a space', ['bob', '--api-url', 'https://a.example', '--api-key', 'a b'], 'E_USAGE'],
     ['no address', ['bob', '--api-url', 'a.example', '--api-key', KEY], 'E_USAGE'],
     ['a key in the clear', ['bob', '--api-url', 'http://a.example', '--api-key', KEY], 'E_USAGE'],
+    ['registering in the clear', ['bob', '--api-url', 'http://a.example'], 'E_USAGE'],
+    ['more than an address', ['bob', '--api-url', 'https://a.example?token=abc'], 'E_USAGE'],
+    ['--insecure without an address', ['bob', '--insecure'], 'E_USAGE'],
     ['a password in the address', ['bob', '--api-url', 'https://u:p@a.example', '--api-key', KEY], 'E_USAGE'],
   ] as const)('refuses %s with 2 and leaves nothing behind', async ([, args, error]) => {
     const box = new Sandbox();

@@ -1,7 +1,9 @@
 import { type AgentCredential, CleoError } from '@cleocode/contracts';
 import type { AgentConfig, LoadedConfig } from '@cleocode/kernel';
-import { agentOrLatest, isLocal, registerLocally } from '../agents.ts';
+import { sameAddress } from '../address.ts';
+import { agentOrLatest, isLocal, registerLocally, storedAgent } from '../agents.ts';
 import type { Output } from '../output.ts';
+import { selfCommand } from '../self-command.ts';
 import type { State } from '../state.ts';
 
 export interface Wanted {
@@ -16,17 +18,16 @@ export async function agentsToStart(
   state: State,
   { ids, all, loaded, output }: Wanted,
 ): Promise<AgentCredential[]> {
-  const configured = loaded.config.agent;
+  const { agent: configured } = loaded.config;
+  const fromConfig = (agent: AgentConfig) => configuredAgent(state, agent, loaded, output);
   if (all) return everyAgent(state);
   if (ids.length === 0) {
-    const one = configured
-      ? await configuredAgent(state, configured, output)
-      : await agentOrLatest(state, undefined);
-    return [one];
+    const one = configured ? fromConfig(configured) : agentOrLatest(state, undefined);
+    return [await one];
   }
   return Promise.all(
     [...new Set(ids)].map((id) =>
-      configured?.id === id ? configuredAgent(state, configured, output) : agentOrLatest(state, id),
+      configured?.id === id ? fromConfig(configured) : agentOrLatest(state, id),
     ),
   );
 }
@@ -37,21 +38,41 @@ async function everyAgent(state: State): Promise<AgentCredential[]> {
 }
 
 /** The configuration knows enough to register its agent: on a new machine, starting is all it takes. */
-async function configuredAgent(state: State, agent: AgentConfig, output: Output): Promise<AgentCredential> {
-  const { id, apiKey, apiBaseUrl } = agent;
-  const { registry } = await state.store();
-  const stored = await registry.get(id);
+async function configuredAgent(
+  state: State,
+  { id, apiKey, apiBaseUrl }: AgentConfig,
+  { config }: LoadedConfig,
+  output: Output,
+): Promise<AgentCredential> {
+  const stored = await storedAgent(state, id);
   if (apiKey !== undefined) {
-    const same = stored?.apiKey === apiKey && (apiBaseUrl === undefined || stored.apiBaseUrl === apiBaseUrl);
-    return same ? stored : registry.register({ agentId: id, apiKey, apiBaseUrl: apiBaseUrl ?? 'local:' });
+    const wanted = apiBaseUrl ?? stored?.apiBaseUrl ?? 'local:';
+    if (stored?.apiKey === apiKey && sameAddress(stored.apiBaseUrl, wanted)) return stored;
+    return (await state.store()).registry.register({ agentId: id, apiKey, apiBaseUrl: wanted });
   }
-  if (stored) return stored;
-  if (apiBaseUrl !== undefined && !isLocal({ apiBaseUrl }))
-    throw new CleoError('E_NOT_FOUND_AGENT', `agent "${id}" of ${apiBaseUrl} has no key here`, {
-      hint: `Store its key: cleo agent register ${id} --api-url ${apiBaseUrl} --api-key-stdin`,
-      details: { agentId: id },
-    });
-  const credential = await registerLocally(state, id);
-  output.note(`${id} is new here: registered it on the embedded backend, state in ${state.dir}`);
+  if (stored && (apiBaseUrl === undefined || sameAddress(stored.apiBaseUrl, apiBaseUrl))) return stored;
+  if (stored && !isLocal(stored)) throw atAnotherBackend(stored, apiBaseUrl!);
+  const note = output.note.bind(output);
+  if (apiBaseUrl === undefined || isLocal({ apiBaseUrl })) {
+    const credential = await registerLocally(state, id);
+    note(`${id} is new here: registered it on the embedded backend, state in ${state.dir}`);
+    return credential;
+  }
+  const { httpOptionsOf, registerRemotely } = await import('../register-remotely.ts');
+  const http = httpOptionsOf(config.transport);
+  const credential = await registerRemotely(state, { agentId: id, apiBaseUrl, http }, note);
+  note(`${id} is new at ${apiBaseUrl}: registered it there, its key is in ${state.dir}`);
   return credential;
+}
+
+/** Registering it there would replace a key that its backend does not answer a second time. */
+function atAnotherBackend({ agentId, apiBaseUrl }: AgentCredential, configured: string): CleoError {
+  return new CleoError(
+    'E_AGENT_MISMATCH',
+    `the configuration has agent "${agentId}" at ${configured}, its key here is for ${apiBaseUrl}`,
+    {
+      hint: `Name the same backend in both places; or forget that key: ${selfCommand()} agent remove ${agentId}`,
+      details: { agentId, configured, registered: apiBaseUrl },
+    },
+  );
 }

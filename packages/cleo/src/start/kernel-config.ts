@@ -1,6 +1,5 @@
-import type { AgentCredential } from '@cleocode/contracts';
 import type { KernelConfig, LoadedConfig, Plugin } from '@cleocode/kernel';
-import { composePlugins } from '@cleocode/runtime';
+import { type Backend, composePlugins } from '@cleocode/runtime';
 
 /** What the command line says about how messages come and who handles them. */
 export interface HandlerFlags {
@@ -12,7 +11,7 @@ export interface HandlerFlags {
 
 export interface KernelConfigOptions {
   stateDir: string;
-  credential: Pick<AgentCredential, 'agentId' | 'apiBaseUrl'>;
+  credential: Backend;
   loaded: LoadedConfig;
   flags?: HandlerFlags;
   /** What {@link commandHandlers} made of the flags. */

@@ -7,6 +7,8 @@ import { showPlugin } from './show-plugin.ts';
 
 export interface ResidentOptions {
   agentId: string;
+  /** Where its backend answers. */
+  apiBaseUrl: string;
   /** Called at the start; what it throws is a failure of this agent alone. */
   config(): KernelConfig;
   logger: Logger;
@@ -20,6 +22,7 @@ export interface ResidentOptions {
 /** One agent running in this process: its kernel, and what is told of it. */
 export class Resident {
   readonly agentId: string;
+  readonly apiBaseUrl: string;
   readonly #options: ResidentOptions;
   readonly #report: Report;
   #kernel: Kernel | undefined;
@@ -32,6 +35,7 @@ export class Resident {
 
   constructor(options: ResidentOptions) {
     this.agentId = options.agentId;
+    this.apiBaseUrl = options.apiBaseUrl;
     this.#options = options;
     this.#report = reporter(options.output, { named: options.named, whole: () => this.#showing });
   }
