@@ -230,7 +230,7 @@ describe('a web page', () => {
 });
 
 describe('slow clients', () => {
-  const slow = { serve: { requestTimeoutMs: 600, streamHeartbeatMs: 600 } };
+  const slow = { serve: { requestTimeoutMs: 300, streamHeartbeatMs: 300 } };
 
   it.each([
     ['says nothing', ''],
@@ -264,7 +264,7 @@ describe('slow clients', () => {
     client.send(
       `GET /messages/peek HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nX-Agent-Id: ann\r\n\r\n`,
     );
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
     client.socket.resume();
     await client.closed;
     expect(client.received.length).toBeLessThan(8 * content.length);
@@ -277,7 +277,7 @@ describe('slow clients', () => {
     client.send(get);
     await vi.waitUntil(() => client.answers.length === 1);
     // Longer than any request may take.
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await new Promise((resolve) => setTimeout(resolve, 500));
     client.send(get);
     await vi.waitUntil(() => client.answers.length === 2);
   });

@@ -79,10 +79,12 @@ describe('a stream', () => {
         return dock.onMessages(agentId, listener, onError);
       },
     };
-    const server = await serveStreams({ ...dock, ...failing });
+    const logged: string[] = [];
+    const server = await serveStreams({ ...dock, ...failing }, { log: (line) => logged.push(line) });
     const client = await server.connect();
     fail(new Error('cannot read'));
     fail(new Error('cannot read'));
+    expect(logged).toEqual(['New messages could not be read']);
     await send(dock, 2);
     await until(() => client.ids().length === 2);
     expect(client.events.slice(2).map(({ event }) => event)).toEqual(['resync', 'message', 'message']);

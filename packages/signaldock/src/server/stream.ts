@@ -71,7 +71,6 @@ export class Stream {
       (error) => this.#onError(error),
     );
     response.once('close', () => this.#leave());
-    response.on('error', ignore);
     response.writeHead(200, HEADERS);
     response.write(connectedFrame(agentId) + retryFrame(context.retryMs));
     if (options.lastEventId) void this.#read(options.lastEventId);
@@ -101,7 +100,7 @@ export class Stream {
   #push(message: WireMessage): void {
     const seq = message.seq!;
     // A read of the file may see what another process commits before this hears of it.
-    if (this.#gone || seq <= this.#sent) return;
+    if (seq <= this.#sent) return;
     this.#live ??= seq;
     this.#cursor ??= seq - 1;
     if (!this.#reading && !this.#isFull()) {
@@ -213,6 +212,3 @@ export class Stream {
     this.#context.left(this);
   }
 }
-
-/** An error of the connection is followed by its close, which says all. */
-function ignore(): void {}
