@@ -25,6 +25,10 @@ export function agentCommands(agent: Command, cli: Cli): void {
         'a key it has there; other users of this machine can see it in the process list',
       ),
       new Option('--api-key-stdin', 'read the key it has there from stdin').conflicts('apiKey'),
+      new Option('--keep-key', 'its backend has moved to --api-url: keep the stored key').conflicts([
+        'apiKey',
+        'apiKeyStdin',
+      ]),
       new Option('--insecure', 'allow plain http to another machine, for this agent'),
     ],
     load: () => import('./commands/agent-register.ts'),

@@ -1,9 +1,9 @@
 import { type AgentCredential, CleoError, errorText } from '@cleocode/contracts';
 import { isPlugin, type ResolvedConfig } from '@cleocode/kernel';
 import { type HttpOptions, httpTransport, registerAgent, SignalDockClient } from '@cleocode/transport-http';
-import { isLoopback } from './address.ts';
+import { isLoopback, sameAddress } from './address.ts';
 import { isLocal, storedAgent } from './agents.ts';
-import { type RemoteAgent, storeRemote } from './remote-agent.ts';
+import { moveToRemote, type RemoteAgent, storeRemote } from './remote-agent.ts';
 import { selfCommand } from './self-command.ts';
 import type { State } from './state.ts';
 
@@ -21,7 +21,7 @@ export async function registerRemotely(
 ): Promise<AgentCredential> {
   const { agentId, apiBaseUrl, name, http } = agent;
   const stored = await storedAgent(state, agentId);
-  if (stored && !isLocal(stored)) throw registeredAlready(stored);
+  if (stored && !isLocal(stored)) throw registeredAlready(stored, apiBaseUrl);
   let apiKey: string;
   try {
     ({ apiKey } = await registerAgent(apiBaseUrl, { agentId, ...(name && { name }) }, http));
@@ -29,9 +29,9 @@ export async function registerRemotely(
     if (CleoError.is(error, 'E_NOT_FOUND_RESOURCE')) throw wrongAddress(agent, error);
     if (!CleoError.is(error, 'E_CONFLICT_ALREADY_EXISTS')) throw error;
     if (!stored || !(await isAccepted(agent, stored.apiKey))) throw taken(agent, error);
-    return storeRemote(state, agent, stored.apiKey);
+    return moveToRemote(state, agent);
   }
-  const credential = await storeIssued(state, agent, apiKey);
+  const credential = await storeIssued(state, { ...agent, name: name ?? stored?.displayName }, apiKey);
   if (stored) note(`${agentId} was on the embedded backend: messages that wait for it there stay there`);
   return credential;
 }
@@ -92,12 +92,15 @@ async function takeBack({ agentId, apiBaseUrl, http }: RemoteAgent, apiKey: stri
   }
 }
 
-function registeredAlready({ agentId, apiBaseUrl }: AgentCredential): CleoError {
+function registeredAlready({ agentId, apiBaseUrl }: AgentCredential, wanted: string): CleoError {
+  const self = selfCommand();
   return new CleoError(
     'E_CONFLICT_ALREADY_EXISTS',
     `agent "${agentId}" is registered here already, at ${apiBaseUrl}`,
     {
-      hint: `Run it: ${selfCommand()} agent start ${agentId}. To register it elsewhere, first: ${selfCommand()} agent remove ${agentId}`,
+      hint: sameAddress(apiBaseUrl, wanted)
+        ? `Run it: ${self} agent start ${agentId}`
+        : `If that backend has moved: ${self} agent register ${agentId} --api-url ${wanted} --keep-key. To give up its key: ${self} agent remove ${agentId}`,
       details: { agentId, apiBaseUrl },
     },
   );

@@ -16,16 +16,29 @@ export interface RemoteAgent {
 /** Stores the agent with its key; a credential that exists is replaced. */
 export async function storeRemote(
   state: State,
-  { agentId, apiBaseUrl, name, http }: RemoteAgent,
+  agent: RemoteAgent,
   apiKey: string,
 ): Promise<AgentCredential> {
-  const insecure = http?.allowInsecure === true && isExposed(new URL(apiBaseUrl));
+  const { agentId, apiBaseUrl, name } = agent;
   const { registry } = await state.store();
+  const transportConfig = transportConfigOf(agent);
   return registry.register({
-    agentId,
-    apiKey,
-    apiBaseUrl,
+    ...{ agentId, apiKey, apiBaseUrl, transportConfig },
     ...(name && { displayName: name }),
-    ...(insecure && { transportConfig: { allowInsecure: true } }),
   });
+}
+
+/** The agent's backend is the one at this address from now on, and takes the key that is stored. Rejects with `E_NOT_FOUND_AGENT`. */
+export async function moveToRemote(state: State, agent: RemoteAgent): Promise<AgentCredential> {
+  const { agentId, apiBaseUrl, name } = agent;
+  const { registry } = await state.store();
+  const transportConfig = transportConfigOf(agent);
+  return registry.update(agentId, {
+    ...{ apiBaseUrl, transportType: 'http', transportConfig },
+    ...(name && { displayName: name }),
+  });
+}
+
+function transportConfigOf({ apiBaseUrl, http }: RemoteAgent): AgentCredential['transportConfig'] {
+  return http?.allowInsecure === true && isExposed(new URL(apiBaseUrl)) ? { allowInsecure: true } : {};
 }

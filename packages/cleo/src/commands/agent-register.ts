@@ -1,8 +1,8 @@
 import { checkedAddress, isExposed } from '../address.ts';
-import { checkAgentId, registerLocally } from '../agents.ts';
+import { agentOrLatest, checkAgentId, registerLocally } from '../agents.ts';
 import type { Cli } from '../cli.ts';
 import { backendName, credentialView } from '../credential-view.ts';
-import { storeRemote } from '../remote-agent.ts';
+import { moveToRemote, storeRemote } from '../remote-agent.ts';
 import { selfCommand } from '../self-command.ts';
 import { type State, withState } from '../state.ts';
 import { readLine } from '../stdin.ts';
@@ -14,6 +14,7 @@ export interface RegisterOptions {
   apiUrl?: string;
   apiKey?: string;
   apiKeyStdin?: boolean;
+  keepKey?: boolean;
   insecure?: boolean;
 }
 
@@ -51,19 +52,22 @@ async function register(state: State, { agentId, apiBaseUrl, apiKey, options, no
   const { name, insecure: allowInsecure = false } = options;
   if (apiBaseUrl === undefined) return registerLocally(state, agentId, name);
   const agent = { agentId, apiBaseUrl, name, http: { allowInsecure } };
+  if (options.keepKey) {
+    // Before a folder is made for an agent that is not there.
+    await agentOrLatest(state, agentId);
+    return moveToRemote(state, agent);
+  }
   if (apiKey !== undefined) return storeRemote(state, agent, apiKey);
   const { registerRemotely } = await import('../register-remotely.ts');
   return registerRemotely(state, agent, note);
 }
 
 /** Undefined for the embedded backend. */
-function addressOf({ apiUrl, insecure }: RegisterOptions, note: (text: string) => void): string | undefined {
+function addressOf(options: RegisterOptions, note: (text: string) => void): string | undefined {
+  const { apiUrl, keepKey, insecure } = options;
   if (apiUrl === undefined) {
-    if (insecure)
-      throw new UsageError(
-        '--insecure is about --api-url, which is missing',
-        'Add it, or leave --insecure out.',
-      );
+    const alone = keepKey ? '--keep-key' : insecure ? '--insecure' : undefined;
+    if (alone) throw new UsageError(`${alone} needs --api-url`, 'Add it: --api-url https://api.example.com');
     return undefined;
   }
   const address = checkedAddress(apiUrl, insecure);

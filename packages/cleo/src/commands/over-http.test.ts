@@ -72,10 +72,22 @@ describe('cleo agent register --api-url', () => {
         error: {
           code: 'E_CONFLICT_ALREADY_EXISTS',
           message: expect.stringContaining('at http://127.0.0.1:1'),
-          hint: expect.stringContaining('cleo agent remove bob'),
+          hint: expect.stringContaining(`cleo agent register bob --api-url ${url} --keep-key`),
         },
       },
     ]);
+  });
+
+  it('keeps the key with --keep-key, where a backend has moved', async () => {
+    const box = new Sandbox();
+    const { url, dock } = await box.server();
+    const { apiKey } = await dock.registerAgent({ agentId: 'bob' });
+    const before = ['agent', 'register', 'bob', '--api-url', 'http://127.0.0.1:1', '--api-key-stdin'];
+    await box.cleo([...before, '--name', 'Bob'], { input: apiKey });
+    const { lines } = await box.json(['agent', 'register', 'bob', '--api-url', url, '--keep-key']);
+    expect(lines).toMatchObject([{ ok: true, apiBaseUrl: url }]);
+    expect((await box.json(['agent', 'poll', 'bob'])).lines).toEqual([{ ok: true, count: 0 }]);
+    expect((await box.json(['agent', 'list'])).lines).toMatchObject([{ displayName: 'Bob' }, { count: 1 }]);
   });
 
   it.for([

@@ -87,6 +87,11 @@ describe('cleo agent register', () => {
     ['registering in the clear', ['bob', '--api-url', 'http://a.example'], 'E_USAGE'],
     ['more than an address', ['bob', '--api-url', 'https://a.example?token=abc'], 'E_USAGE'],
     ['--insecure without an address', ['bob', '--insecure'], 'E_USAGE'],
+    [
+      '--keep-key with a key',
+      ['bob', '--api-url', 'https://a.example', '--keep-key', '--api-key', KEY],
+      'E_USAGE',
+    ],
     ['a password in the address', ['bob', '--api-url', 'https://u:p@a.example', '--api-key', KEY], 'E_USAGE'],
   ] as const)('refuses %s with 2 and leaves nothing behind', async ([, args, error]) => {
     const box = new Sandbox();

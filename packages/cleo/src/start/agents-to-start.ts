@@ -71,7 +71,9 @@ function atAnotherBackend({ agentId, apiBaseUrl }: AgentCredential, configured: 
     'E_AGENT_MISMATCH',
     `the configuration has agent "${agentId}" at ${configured}, its key here is for ${apiBaseUrl}`,
     {
-      hint: `Name the same backend in both places; or forget that key: ${selfCommand()} agent remove ${agentId}`,
+      hint: isLocal({ apiBaseUrl: configured })
+        ? `Name the same backend in both places. To give up that key: ${selfCommand()} agent remove ${agentId}`
+        : `If that backend has moved: ${selfCommand()} agent register ${agentId} --api-url ${configured} --keep-key. To give up its key: ${selfCommand()} agent remove ${agentId}`,
       details: { agentId, configured, registered: apiBaseUrl },
     },
   );
