@@ -12,7 +12,7 @@ import { askedMs, header } from './hints.ts';
 
 const EXCERPT = 200;
 const MAX_TEXT = 1_000;
-/** Nothing of our own keys comes back out of an error, not even when a server echoes what it was sent. */
+/** What a key looks like, in what a server says. */
 const ANY_KEY = /sk_(live|test)_[\w-]+/g;
 
 /** The error that an answer is, or `undefined` for a success. `apiKey`: what the request authenticated with. */
@@ -40,14 +40,12 @@ export function failureOf(answer: HttpAnswer, what: string, apiKey?: string): Cl
  * `undefined`. Throws `E_TRANSPORT_INVALID`, or the error of an envelope that is one.
  */
 export function dataOf<S extends z.ZodType>(answer: HttpAnswer, what: string, schema: S): z.output<S> {
-  const { status } = answer;
-  const details = { status };
   const checked = schema.safeParse(answer.body.length === 0 ? undefined : payload(answer, what));
   if (checked.success) return checked.data;
   const faults = checked.error.issues
     .slice(0, 3)
     .map(({ path, message }) => `${['data', ...path.map(String)].join('.')}: ${message}`);
-  throw invalid(`${what} was answered with something else: ${faults.join('; ')}`, details);
+  throw invalid(`${what} was answered with something else: ${faults.join('; ')}`, { status: answer.status });
 }
 
 function payload(answer: HttpAnswer, what: string): unknown {

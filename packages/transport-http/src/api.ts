@@ -191,6 +191,7 @@ export class Api {
     const { body, idempotencyKey } = request;
     return {
       ...this.#target(request),
+      secret: apiKey,
       headers: {
         accept: 'application/json',
         // Nothing to unpack is nothing that grows while it is unpacked.

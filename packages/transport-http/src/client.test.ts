@@ -121,6 +121,13 @@ describe('a client', () => {
     await expect(alice.getAgent('nobody')).rejects.toMatchObject({ code: 'E_NOT_FOUND_AGENT' });
   });
 
+  it('removes its agent, and then its key is worth nothing', async () => {
+    const { url, keys } = await testServer(['alice']);
+    const alice = await client(url, 'alice', keys.alice!);
+    await alice.removeAgent('alice');
+    await expect(alice.getAgent('alice')).rejects.toMatchObject({ code: 'E_AUTH_INVALID_TOKEN' });
+  });
+
   it('hears that its key is refused', async () => {
     const { url } = await testServer(['alice']);
     const alice = await client(url, 'alice', 'sk_test_wrong');

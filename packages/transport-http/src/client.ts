@@ -3,7 +3,6 @@ import {
   agentCardSchema,
   type NewAgent,
   type NewConversation,
-  newAgentSchema,
   type RequestOptions,
   type WireAgent,
   type WireConversation,
@@ -13,6 +12,10 @@ import {
 import { z } from 'zod';
 import { type Api, DONE } from './api.ts';
 import { type HttpConnectConfig, type HttpOptions, identityOf, openApi } from './open-api.ts';
+import { agentPath, queryOf } from './paths.ts';
+
+/** What the record requires and our own server does not. */
+const REQUIRED = { class: 'custom', privacyTier: 'public', capabilities: [], skills: [] };
 
 const keySchema = z.string().min(1);
 /** On record the key stands beside the agent, or inside it. */
@@ -36,9 +39,12 @@ export async function registerAgent(
   const api = await openApi(apiBaseUrl, undefined, options);
   try {
     return await api.run('registerAgent', signal, async (call) => {
-      // The record requires what has a default here.
-      const body = newAgentSchema.parse({ ...agent, name: agent.name ?? agent.agentId });
-      return (await api.ask({ method: 'POST', path: '/agents', body }, registeredSchema, call)).data;
+      const request = {
+        method: 'POST',
+        path: '/agents',
+        body: { ...REQUIRED, name: agent.agentId, ...agent },
+      } as const;
+      return (await api.ask(request, registeredSchema, call)).data;
     });
   } finally {
     await api.close();
@@ -60,18 +66,16 @@ export class SignalDockClient {
 
   /** An agent: to itself its full record, else its card. */
   getAgent(agentId: string, { signal }: RequestOptions = {}): Promise<AgentCard> {
-    const path = `/agents/${encodeURIComponent(agentId)}`;
     return this.#api.run('getAgent', signal, async (call) => {
-      const { data } = await this.#api.ask({ method: 'GET', path, use: 'read' }, agentSchema, call);
-      return data.agent;
+      const request = { method: 'GET', path: agentPath(agentId), use: 'read' } as const;
+      return (await this.#api.ask(request, agentSchema, call)).data.agent;
     });
   }
 
   /** Removes the agent, which may only be itself: its keys, its place in conversations, and what it has not read. */
   async removeAgent(agentId: string, { signal }: RequestOptions = {}): Promise<void> {
-    const path = `/agents/${encodeURIComponent(agentId)}`;
     await this.#api.run('removeAgent', signal, (call) =>
-      this.#api.ask({ method: 'DELETE', path }, DONE, call),
+      this.#api.ask({ method: 'DELETE', path: agentPath(agentId) }, DONE, call),
     );
   }
 
@@ -88,14 +92,14 @@ export class SignalDockClient {
 
   /** Those this agent takes part in, latest message first; 50 a page unless told otherwise, at most 200. */
   listConversations({
-    page = 1,
-    limit = 50,
+    page,
+    limit,
     signal,
   }: RequestOptions & { page?: number; limit?: number } = {}): Promise<WireConversation[]> {
-    const path = `/conversations?page=${page}&limit=${limit}`;
     return this.#api.run('listConversations', signal, async (call) => {
-      const { data } = await this.#api.ask({ method: 'GET', path, use: 'read' }, conversationsSchema, call);
-      return data.conversations;
+      const path = `/conversations${queryOf({ page, limit })}`;
+      const request = { method: 'GET', path, use: 'read' } as const;
+      return (await this.#api.ask(request, conversationsSchema, call)).data.conversations;
     });
   }
 

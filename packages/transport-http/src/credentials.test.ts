@@ -133,6 +133,16 @@ describe('the key', () => {
         void response.writeHead(status, { 'content-type': type }).end(body(JSON.stringify(headers)));
       errors.push(await transport.poll().catch((error) => error));
     }
+    for (const [status, header] of [
+      [200, 'content-type'],
+      [307, 'location'],
+    ] as const) {
+      server.answer = ({ headers }, response) => {
+        const echo = headers.authorization!.replace('Bearer ', 'https://');
+        response.writeHead(status, { [header]: echo }).end('x');
+      };
+      errors.push(await transport.poll().catch((error) => error));
+    }
     server.answer = (_, response) => void response.destroy();
     errors.push(await transport.poll().catch((error) => error));
     server.answer = () => undefined;

@@ -9,6 +9,8 @@ export interface HttpRequest {
   path: string;
   headers: Record<string, string>;
   body?: string;
+  /** Blanked where the headers of the answer echo it, so that no error can show it. */
+  secret?: string | undefined;
 }
 
 export interface HttpAnswer {
@@ -39,7 +41,7 @@ const WHAT_IS_LATE = { connect: 'no connection', headers: 'no answer', body: 'no
  */
 export function exchange(
   pool: Pool,
-  request: HttpRequest,
+  { secret, ...request }: HttpRequest,
   limits: ExchangeLimits,
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
@@ -81,8 +83,9 @@ export function exchange(
         if (over) started.abort(new Error('given up'));
         else enter('headers');
       },
-      onResponseStart(_, status, headers) {
+      onResponseStart(_, status, told) {
         if (status < 200) return;
+        const headers = secret ? blanked(told, secret) : told;
         Object.assign(answer, { status, headers });
         if (Number(header(headers, 'content-length')) > limits.maxBytes)
           fail(tooLarge(request, limits.maxBytes));
@@ -109,6 +112,16 @@ export function exchange(
 /** A request in a message: without the query, which is long and says little. */
 export function label({ method, origin, path }: Pick<HttpRequest, 'method' | 'origin' | 'path'>): string {
   return `${method} ${origin}${path.replace(/\?.*/, '')}`;
+}
+
+function blanked(headers: Headers, secret: string): Headers {
+  const blank = (text: string) => text.replaceAll(secret, '***');
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? value.map(blank) : value && blank(value),
+    ]),
+  );
 }
 
 function timedOut(request: HttpRequest, phase: Phase, ms: number): CleoError {

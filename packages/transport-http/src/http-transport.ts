@@ -20,6 +20,7 @@ import {
 import { z } from 'zod';
 import { type Api, type Call, DONE, type Identity } from './api.ts';
 import { type HttpConnectConfig, type HttpOptions, identityOf, openApi } from './open-api.ts';
+import { agentPath, queryOf } from './paths.ts';
 import { heartbeat, isOnline, setStatus } from './presence.ts';
 
 export interface HttpTransportOptions extends HttpOptions {
@@ -179,7 +180,7 @@ export class HttpTransport implements Transport {
       const { data } = await api.ask(
         {
           method: 'POST',
-          path: `/agents/${encodeURIComponent(agentId)}/rotate-key`,
+          path: agentPath(agentId, 'rotate-key'),
           idempotencyKey: inHeader(idempotencyKey),
           ...(rotationOverlap && { body: { overlapSeconds } }),
           repeatable: rotationOverlap,
@@ -256,13 +257,6 @@ function checkSize(content: string): void {
 /** A key that a header can carry; one that it cannot becomes its hash, which is as good. */
 function inHeader(key: string): string {
   return /^[\x21-\x7e]{1,255}$/.test(key) ? key : hash('sha256', key);
-}
-
-function queryOf(values: Record<string, string | number | undefined>): string {
-  const given = Object.entries(values).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, `${value}`]],
-  );
-  return given.length > 0 ? `?${new URLSearchParams(given)}` : '';
 }
 
 function hasId(message: unknown): message is ConduitMessage {

@@ -6,6 +6,7 @@ import {
 } from '@cleocode/contracts';
 import { z } from 'zod';
 import { type Api, type ApiRequest, type Call, DONE } from './api.ts';
+import { agentPath } from './paths.ts';
 
 /** An agent that was seen this lately is there, as servers that compute presence have it. */
 const FRESH_MS = 90_000;
@@ -21,7 +22,7 @@ export async function heartbeat(
   report: PresenceReport,
   call: Call,
 ): Promise<void> {
-  await api.ask(await telling(api, 'POST', `${pathOf(agentId)}/heartbeat`, report), DONE, call);
+  await api.ask(await telling(api, 'POST', agentPath(agentId, 'heartbeat'), report), DONE, call);
   // On the record a heartbeat means online, whatever it says.
   const { fencedPresence } = await api.features();
   if (!fencedPresence && report.status !== 'online') await setStatus(api, agentId, report, call);
@@ -33,15 +34,17 @@ export async function setStatus(
   report: PresenceReport,
   call: Call,
 ): Promise<void> {
-  await api.ask(await telling(api, 'PUT', `${pathOf(agentId)}/status`, report), DONE, call);
+  await api.ask(await telling(api, 'PUT', agentPath(agentId, 'status'), report), DONE, call);
 }
 
 export async function isOnline(api: Api, agentId: string, call: Call): Promise<AgentPresence> {
-  const path = pathOf(agentId);
-  if ((await api.features()).fencedPresence)
-    return (await api.ask({ method: 'GET', path: `${path}/online`, use: 'read' }, wirePresenceSchema, call))
-      .data;
-  const { data, serverTime } = await api.ask({ method: 'GET', path, use: 'read' }, agentSchema, call);
+  const { fencedPresence } = await api.features();
+  if (fencedPresence) {
+    const request = { method: 'GET', path: agentPath(agentId, 'online'), use: 'read' } as const;
+    return (await api.ask(request, wirePresenceSchema, call)).data;
+  }
+  const request = { method: 'GET', path: agentPath(agentId), use: 'read' } as const;
+  const { data, serverTime } = await api.ask(request, agentSchema, call);
   return presenceOf(data.agent, serverTime);
 }
 
@@ -70,8 +73,4 @@ function presenceOf(
     status: online ? status : stale ? 'stale' : 'offline',
     ...(lastSeen !== undefined && { lastSeen }),
   };
-}
-
-function pathOf(agentId: string): string {
-  return `/agents/${encodeURIComponent(agentId)}`;
 }

@@ -133,8 +133,8 @@ describe('a backend in trouble', () => {
     const server = await stub(() => (server.received.length % 2 === 0 ? { messages: [] } : 500));
     const transport = await connected(server.url);
     const calls = 120;
-    for (let n = 0; n < calls; n += 10)
-      await Promise.allSettled(Array.from({ length: 10 }, () => transport.poll()));
+    for (let n = 0; n < calls; n += 40)
+      await Promise.allSettled(Array.from({ length: 40 }, () => transport.poll()));
     expect(server.received.length).toBeGreaterThan(calls);
     expect(server.received.length).toBeLessThanOrEqual(1.2 * calls);
   });
