@@ -1,0 +1,51 @@
+import { randomUUID } from 'node:crypto';
+import { defineService, services } from '@cleocode/contracts';
+import { definePlugin, type Logger, packageVersion } from '@cleocode/kernel';
+import { z } from 'zod';
+import { Heart, type HeartbeatStatus, type HeartOptions } from './heart.ts';
+
+/** What others see of the agent, and why. */
+export interface PresenceMonitor {
+  status(): HeartbeatStatus;
+}
+
+export const presence = defineService<PresenceMonitor>('presence');
+
+const options = z.strictObject({
+  /** The longest wait between two beats, in milliseconds; 0 tells nobody anything. */
+  intervalMs: z.int().nonnegative().max(2_147_483_647).default(30_000),
+});
+
+export type HeartbeatOptions = z.input<typeof options>;
+
+/** Presence: others see the agent `online` while it hears, `busy` while it does not, `offline` when it has stopped. */
+export const heartbeat = definePlugin({
+  name: '@cleocode/plugin-heartbeat',
+  version: packageVersion(import.meta.url),
+  apiVersion: 1,
+  options,
+  requires: { transport: services.transport, agent: services.agent },
+  optional: { intake: services.intake, inbox: services.inbox, realtime: services.realtime },
+  provides: [presence],
+  setup(ctx, { intervalMs }, deps) {
+    const heart = new Heart({ ...deps, ...reportTo(ctx.logger), intervalMs, instanceId: randomUUID() });
+    ctx.provide(presence, heart);
+    ctx.on('start', () => ctx.task('heartbeat', (signal) => heart.run(signal)));
+  },
+});
+
+function reportTo(logger: Logger): Pick<HeartOptions, 'onError' | 'onRecovered' | 'onChange' | 'onStall'> {
+  return {
+    onError: ({ code, message, hint }) => logger.warn(`presence: ${message}`, { code, hint }),
+    onRecovered: (failures) => logger.info('presence: works again', { failures }),
+    onChange(status, problems) {
+      const [first] = problems;
+      if (first) logger.warn(`presence: ${status}: ${first.message}`, { status, problems });
+      else logger.info(`presence: ${status}`, { status });
+    },
+    onStall({ gapMs, certain }) {
+      if (certain) logger.warn('this process stood still', { gapMs });
+      else logger.info('the clock went ahead: the host slept, or it was set', { gapMs });
+    },
+  };
+}
