@@ -80,7 +80,7 @@ export class Stream {
   heartbeat(frame: Buffer): void {
     if (this.#isFull()) return void this.#read();
     this.#settleDoubt();
-    this.#response.write(frame);
+    this.#write(frame);
   }
 
   /** Writes the last words and ends. Resolves once the connection has taken them or was cut after a second. */
@@ -127,7 +127,6 @@ export class Stream {
         // Cleared before the read: what is committed during it may not be part of it.
         this.#more = false;
         const page = await dock.peek(this.agentId, { afterSeq: this.#cursor!, limit: PAGE });
-        if (this.#gone) return;
         if (page.length > 0) this.#more = true;
         for (const message of page) {
           if (this.#isFull()) break;
@@ -162,7 +161,7 @@ export class Stream {
 
   /** Leaves what was missed to a peek of the client, and goes on with what came since the stream was opened. */
   #leaveMissed(reason: ResyncReason): void {
-    this.#response.write(resyncFrame(reason));
+    this.#write(resyncFrame(reason));
     this.#more = this.#live !== undefined;
     this.#cursor = this.#live && this.#live - 1;
   }
@@ -170,7 +169,12 @@ export class Stream {
   #send(message: WireMessage): void {
     this.#sent = message.seq!;
     this.#cursor = this.#sent;
-    this.#response.write(messageFrame(message));
+    this.#write(messageFrame(message));
+  }
+
+  /** Not after the last words: Node takes that for an error. */
+  #write(frame: string | Buffer): void {
+    if (!this.#gone) this.#response.write(frame);
   }
 
   #isFull(): boolean {
@@ -197,7 +201,7 @@ export class Stream {
   #settleDoubt(): void {
     if (!this.#doubtful) return;
     this.#doubtful = false;
-    this.#response.write(resyncFrame('storage_failed'));
+    this.#write(resyncFrame('storage_failed'));
   }
 
   #log(message: string, error: unknown): void {
