@@ -10,7 +10,8 @@ import {
 import { z } from 'zod';
 import { dataOf, failureOf } from './answer.ts';
 import type { Backend } from './backend.ts';
-import { type HttpAnswer, type HttpRequest, label } from './exchange.ts';
+import type { HttpAnswer, HttpRequest } from './exchange.ts';
+import { label } from './failures.ts';
 import { serverTime } from './hints.ts';
 import { RateWindow, type Use } from './rate-window.ts';
 import { follow } from './redirect.ts';

@@ -1,5 +1,5 @@
-import { CleoError, errorText, WireError } from '@cleocode/contracts';
 import type { Dispatcher, Pool } from 'undici';
+import { asFailure, type Phase, timedOut, tooLarge } from './failures.ts';
 import { type Headers, header } from './hints.ts';
 
 export interface HttpRequest {
@@ -29,10 +29,7 @@ export interface ExchangeLimits {
   maxBytes: number;
 }
 
-type Phase = 'connect' | 'headers' | 'body';
-
 const LIMIT_OF = { connect: 'connectMs', headers: 'headersMs', body: 'bodyMs' } as const;
-const WHAT_IS_LATE = { connect: 'no connection', headers: 'no answer', body: 'no more of the answer' };
 
 /**
  * One request, one answer, read whole. The timers are our own: those of the client are up to a second late. Whatever
@@ -41,77 +38,104 @@ const WHAT_IS_LATE = { connect: 'no connection', headers: 'no answer', body: 'no
  */
 export function exchange(
   pool: Pool,
-  { secret, ...request }: HttpRequest,
+  request: HttpRequest,
   limits: ExchangeLimits,
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
-  const answer = { status: 0, headers: {} as Headers };
-  const chunks: Buffer[] = [];
-  let size = 0;
-  let phase: Phase = 'connect';
-  let controller: Dispatcher.DispatchController | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let over = false;
-
-  const end = (settle: () => void) => {
-    if (over) return;
-    over = true;
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
-    settle();
-  };
-  const fail = (error: unknown) => {
-    end(() => reject(error));
-    controller?.abort(new Error('given up'));
-  };
-  const onAbort = () => fail(signal.reason);
-  const enter = (next: Phase) => {
-    phase = next;
-    clearTimeout(timer);
-    timer = setTimeout(() => fail(timedOut(request, next, limits[LIMIT_OF[next]])), limits[LIMIT_OF[next]]);
-  };
-
   if (signal.aborted) return Promise.reject(signal.reason);
-  signal.addEventListener('abort', onAbort);
-  enter('connect');
-  pool.dispatch(
-    { ...request, headersTimeout: 0, bodyTimeout: 0 },
-    {
-      onRequestStart(started) {
-        controller = started;
-        if (over) started.abort(new Error('given up'));
-        else enter('headers');
-      },
-      onResponseStart(_, status, told) {
-        if (status < 200) return;
-        const headers = secret ? blanked(told, secret) : told;
-        Object.assign(answer, { status, headers });
-        if (Number(header(headers, 'content-length')) > limits.maxBytes)
-          fail(tooLarge(request, limits.maxBytes));
-        else enter('body');
-      },
-      onResponseData(_, chunk) {
-        if (over) return;
-        size += chunk.length;
-        if (size > limits.maxBytes) return fail(tooLarge(request, limits.maxBytes));
-        chunks.push(chunk);
-        timer?.refresh();
-      },
-      onResponseEnd() {
-        end(() => resolve({ ...answer, body: Buffer.concat(chunks, size) }));
-      },
-      onResponseError(_, error) {
-        fail(asFailure(error, request, phase));
-      },
-    },
-  );
-  return promise;
+  const { secret: _, ...options } = request;
+  const handler = new Exchange(request, limits, signal);
+  pool.dispatch({ ...options, headersTimeout: 0, bodyTimeout: 0 }, handler);
+  return handler.answer;
 }
 
-/** A request in a message: without the query, which is long and says little. */
-export function label({ method, origin, path }: Pick<HttpRequest, 'method' | 'origin' | 'path'>): string {
-  return `${method} ${origin}${path.replace(/\?.*/, '')}`;
+/** What the HTTP client tells of an exchange, in this order, ended at any time by a timer or the signal. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly answer: Promise<HttpAnswer>;
+  readonly #request: HttpRequest;
+  readonly #limits: ExchangeLimits;
+  readonly #signal: AbortSignal;
+  readonly #settle: PromiseWithResolvers<HttpAnswer>;
+  readonly #onAbort = () => this.#fail(this.#signal.reason);
+  readonly #chunks: Buffer[] = [];
+  #size = 0;
+  #status = 0;
+  #headers: Headers = {};
+  #phase: Phase = 'connect';
+  #timer: NodeJS.Timeout | undefined;
+  #controller: Dispatcher.DispatchController | undefined;
+  #over = false;
+
+  constructor(request: HttpRequest, limits: ExchangeLimits, signal: AbortSignal) {
+    this.#request = request;
+    this.#limits = limits;
+    this.#signal = signal;
+    this.#settle = Promise.withResolvers();
+    this.answer = this.#settle.promise;
+    signal.addEventListener('abort', this.#onAbort);
+    this.#enter('connect');
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#over) this.#abandon();
+    else this.#enter('headers');
+  }
+
+  onResponseStart(_: unknown, status: number, headers: Headers): void {
+    if (status < 200) return;
+    const { secret } = this.#request;
+    this.#status = status;
+    this.#headers = secret ? blanked(headers, secret) : headers;
+    if (Number(header(headers, 'content-length')) > this.#limits.maxBytes) this.#failAsTooLarge();
+    else this.#enter('body');
+  }
+
+  onResponseData(_: unknown, chunk: Buffer): void {
+    if (this.#over) return;
+    this.#size += chunk.length;
+    this.#chunks.push(chunk);
+    if (this.#size > this.#limits.maxBytes) this.#failAsTooLarge();
+    else this.#timer?.refresh();
+  }
+
+  onResponseEnd(): void {
+    const body = Buffer.concat(this.#chunks, this.#size);
+    this.#end();
+    this.#settle.resolve({ status: this.#status, headers: this.#headers, body });
+  }
+
+  onResponseError(_: unknown, error: Error): void {
+    this.#fail(asFailure(error, this.#request, this.#phase));
+  }
+
+  #enter(phase: Phase): void {
+    const ms = this.#limits[LIMIT_OF[phase]];
+    this.#phase = phase;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#fail(timedOut(this.#request, phase, ms)), ms);
+  }
+
+  #failAsTooLarge(): void {
+    this.#fail(tooLarge(this.#request, this.#limits.maxBytes));
+  }
+
+  #fail(error: unknown): void {
+    this.#end();
+    this.#settle.reject(error);
+    this.#abandon();
+  }
+
+  /** Destroys the connection: what is still on its way would be taken for the next answer. */
+  #abandon(): void {
+    this.#controller?.abort(new Error('given up'));
+  }
+
+  #end(): void {
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#signal.removeEventListener('abort', this.#onAbort);
+  }
 }
 
 function blanked(headers: Headers, secret: string): Headers {
@@ -122,81 +146,4 @@ function blanked(headers: Headers, secret: string): Headers {
       Array.isArray(value) ? value.map(blank) : value && blank(value),
     ]),
   );
-}
-
-function timedOut(request: HttpRequest, phase: Phase, ms: number): CleoError {
-  return new CleoError('E_TRANSPORT_TIMEOUT', `${label(request)}: ${WHAT_IS_LATE[phase]} within ${ms} ms`, {
-    hint: 'Check that the backend is reachable and not overloaded, or raise the limit.',
-    retryable: true,
-    details: { phase, timeoutMs: ms },
-  });
-}
-
-function tooLarge(request: HttpRequest, maxBytes: number): CleoError {
-  return new CleoError(
-    'E_TRANSPORT_TOO_LARGE',
-    `${label(request)}: the answer has more than ${maxBytes} bytes`,
-    {
-      hint: 'Check that this is the address of a SignalDock server; or raise maxResponseBytes.',
-      details: { phase: 'body', maxBytes },
-    },
-  );
-}
-
-/** What the HTTP client failed with, as an error of ours. */
-function asFailure(error: Error, request: HttpRequest, phase: Phase): CleoError {
-  const { code = error.name } = error as NodeJS.ErrnoException;
-  const options = { details: { phase, code }, cause: error };
-  if (code === 'UND_ERR_INVALID_ARG')
-    return new WireError(
-      'E_VALIDATION_INVALID_FORMAT',
-      `${label(request)} cannot be sent: ${error.message}`,
-      options,
-    );
-  if (code === 'UND_ERR_CONNECT_TIMEOUT')
-    return new CleoError('E_TRANSPORT_TIMEOUT', `${label(request)}: ${error.message}`, {
-      ...options,
-      retryable: true,
-    });
-  if (code === 'UND_ERR_HEADERS_OVERFLOW')
-    return new CleoError(
-      'E_TRANSPORT_TOO_LARGE',
-      `${label(request)}: the headers of the answer are too large`,
-      {
-        ...options,
-        hint: 'Check that this is the address of a SignalDock server.',
-      },
-    );
-  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' || error.name === 'HTTPParserError')
-    return notHttp(request, phase, error);
-  return new CleoError(
-    'E_TRANSPORT_UNREACHABLE',
-    `${label(request)}: ${phase === 'connect' ? 'no connection' : 'the connection broke'}: ${errorText(error)} (${code})`,
-    {
-      ...options,
-      hint: isTls(code)
-        ? 'Check the certificate of the backend; give `ca` where it is not signed by a public authority.'
-        : 'Check the address, and that the backend runs.',
-      retryable: true,
-    },
-  );
-}
-
-function notHttp(request: HttpRequest, phase: Phase, error: Error): CleoError {
-  // A parser error carries the bytes it stumbled over, and those may echo the request.
-  if ('data' in error) error.data = undefined;
-  return new CleoError(
-    'E_TRANSPORT_INVALID',
-    `${label(request)}: expected an HTTP answer: ${error.message}`,
-    {
-      hint: 'Check that this is the address of a SignalDock server, and what stands between.',
-      retryable: true,
-      details: { phase },
-      cause: error,
-    },
-  );
-}
-
-function isTls(code: string): boolean {
-  return /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/.test(code);
 }

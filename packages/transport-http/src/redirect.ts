@@ -1,6 +1,7 @@
 import { CleoError } from '@cleocode/contracts';
 import type { Pool } from 'undici';
-import { type ExchangeLimits, exchange, type HttpAnswer, type HttpRequest, label } from './exchange.ts';
+import { type ExchangeLimits, exchange, type HttpAnswer, type HttpRequest } from './exchange.ts';
+import { label } from './failures.ts';
 import { header } from './hints.ts';
 
 const MOST = 3;
