@@ -187,7 +187,7 @@ export class Stream {
     await turn(undefined, { signal });
     if (!this.#isFull()) return;
     const { drainMs } = this.#context;
-    const slow = () => new Error(`the client has read nothing for ${drainMs} ms`);
+    const slow = () => new Error(`the client has not read what waits for it within ${drainMs} ms`);
     await withDeadline(once(this.#response, 'drain', { signal }), drainMs, slow, signal);
   }
 

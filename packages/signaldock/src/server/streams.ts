@@ -22,7 +22,7 @@ export interface StreamsOptions {
    * file when the client has drained them. Default 1 MiB; Node's own buffer (64 KiB) is the least.
    */
   maxBufferedBytes?: number;
-  /** A client that drains nothing for this long while messages wait loses its stream. Default 30,000 ms. */
+  /** How long the client may take to drain them before its stream is cut. Default 30,000 ms. */
   drainMs?: number;
   /** One stream more closes the agent's oldest. Default 8. */
   maxPerAgent?: number;
