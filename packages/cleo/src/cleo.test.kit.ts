@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { NewAgentCredential } from '@cleocode/contracts';
 import { type Dock, openDock } from '@cleocode/signaldock';
 import { serve } from '@cleocode/signaldock/server';
 import { openStore } from '@cleocode/store';
@@ -95,19 +96,34 @@ export class Sandbox {
 
   /** Makes the kernel importable from configurations here. */
   installKernel(): void {
+    this.install('kernel');
+  }
+
+  /** Makes packages of the workspace importable from configurations here, by their folders. */
+  install(...folders: string[]): void {
     const scope = join(this.cwd, 'node_modules/@cleocode');
     mkdirSync(scope, { recursive: true });
-    symlinkSync(join(import.meta.dirname, '../../kernel'), join(scope, 'kernel'));
+    for (const folder of folders)
+      symlinkSync(join(import.meta.dirname, '../..', folder), join(scope, folder));
   }
 
   /** What `cleo agent register` does for each of them, without its process. */
   async register(...ids: string[]): Promise<void> {
-    const dock = await this.dock();
-    const store = await openStore({ dir: this.stateDir, dataDir: this.env.CLEO_DATA_DIR });
+    await this.registerAt({ url: 'local:', dock: await this.dock() }, ...ids);
+  }
+
+  /** The same at a server. */
+  async registerAt({ url, dock }: { url: string; dock: Dock }, ...ids: string[]): Promise<void> {
     for (const agentId of ids) {
       const { apiKey } = await dock.registerAgent({ agentId });
-      await store.registry.register({ agentId, apiKey });
+      await this.store({ agentId, apiKey, apiBaseUrl: url });
     }
+  }
+
+  /** What `cleo agent register` does with a key, without its process. */
+  async store(credential: NewAgentCredential): Promise<void> {
+    const store = await openStore({ dir: this.stateDir, dataDir: this.env.CLEO_DATA_DIR });
+    await store.registry.register(credential);
     await store.close();
   }
 

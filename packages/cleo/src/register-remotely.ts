@@ -63,7 +63,7 @@ async function storeIssued(state: State, agent: RemoteAgent, apiKey: string): Pr
     return await storeRemote(state, agent, apiKey);
   } catch (error) {
     const { agentId, apiBaseUrl } = agent;
-    const { code, hint = '' } = error as { code: string; hint?: string };
+    const { code = 'E_UNEXPECTED', hint = '' } = error as { code?: string; hint?: string };
     const undone = await takeBack(agent, apiKey);
     throw new CleoError(
       code,

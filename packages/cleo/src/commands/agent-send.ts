@@ -38,7 +38,7 @@ export async function run({ output }: Cli, text: string, options: SendOptions): 
     if (agent !== undefined) return send(await agentOrLatest(state, agent));
     await asYou(
       state,
-      (id) => `cleo agent send --agent ${id} …`,
+      (id) => `${selfCommand()} agent send --agent ${id} …`,
       async () => send(await you(state, to)),
     );
   });

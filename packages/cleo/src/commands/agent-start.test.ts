@@ -1,4 +1,3 @@
-import { openStore } from '@cleocode/store';
 import { describe, expect, it } from 'vitest';
 import { configWith, Sandbox } from '../cleo.test.kit.ts';
 
@@ -226,9 +225,7 @@ describe('cleo agent start', () => {
   it('starts the agents that can be served, beside one whose backend no transport serves', async () => {
     const box = new Sandbox();
     await box.register('bob');
-    const store = await openStore({ dir: box.stateDir, dataDir: box.env.CLEO_DATA_DIR });
-    await store.registry.register({ agentId: 'far', apiKey: 'a-key', apiBaseUrl: 'ws://127.0.0.1:4000' });
-    await store.close();
+    await box.store({ agentId: 'far', apiKey: 'a-key', apiBaseUrl: 'ws://127.0.0.1:4000' });
     const alone = await box.json(['agent', 'start', 'far']);
     expect([alone.code, alone.lines]).toMatchObject([1, [{ error: { code: 'E_TRANSPORT_UNAVAILABLE' } }]]);
     const both = await box.start(['bob', 'far']);

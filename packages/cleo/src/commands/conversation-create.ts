@@ -4,6 +4,7 @@ import { asYou, requireDock } from '../as-you.ts';
 import type { Cli } from '../cli.ts';
 import { createConversation } from '../conversations.ts';
 import { operator } from '../operator.ts';
+import { selfCommand } from '../self-command.ts';
 import { type State, withState } from '../state.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -26,9 +27,9 @@ export async function run(
     const open = async () =>
       createConversation(state, await openerOf(state, word, participants), participants);
     const conversation = await (word === undefined
-      ? asYou(state, (id) => `cleo conversation create ${id} --with ${others}`, open)
+      ? asYou(state, (id) => `${selfCommand()} conversation create ${id} --with ${others}`, open)
       : open());
-    const send = `cleo agent send --conv ${conversation.id}${word === undefined ? '' : ` --agent ${word}`} "hello"`;
+    const send = `${selfCommand()} agent send --conv ${conversation.id}${word === undefined ? '' : ` --agent ${word}`} "hello"`;
     output.result(
       { ok: true, conversationId: conversation.id, participants: conversation.participants },
       `${conversation.id}\n  Between ${conversation.participants.join(', ')}. Send to it: ${send}`,

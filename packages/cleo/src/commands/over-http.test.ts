@@ -6,6 +6,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { configWith, Sandbox } from '../cleo.test.kit.ts';
 
 const KEY = `sk_live_${'0123456789abcdef'.repeat(4)}`;
+/** Where nobody listens. */
+const BOB_AT_PORT_1 = { agentId: 'bob', apiKey: KEY, apiBaseUrl: 'http://127.0.0.1:1' };
 const answerHi = 'ctx.on("message", (d) => d.reply("hi " + d.message.from));';
 
 describe('cleo agent register --api-url', () => {
@@ -64,8 +66,7 @@ describe('cleo agent register --api-url', () => {
   it('refuses an agent that has a key of another backend here, which would be lost', async () => {
     const box = new Sandbox();
     const { url } = await box.server();
-    const elsewhere = ['agent', 'register', 'bob', '--api-url', 'http://127.0.0.1:1', '--api-key-stdin'];
-    await box.cleo(elsewhere, { input: KEY });
+    await box.store(BOB_AT_PORT_1);
     const { lines } = await box.json(['agent', 'register', 'bob', '--api-url', url]);
     expect(lines).toMatchObject([
       {
@@ -82,8 +83,7 @@ describe('cleo agent register --api-url', () => {
     const box = new Sandbox();
     const { url, dock } = await box.server();
     const { apiKey } = await dock.registerAgent({ agentId: 'bob' });
-    const before = ['agent', 'register', 'bob', '--api-url', 'http://127.0.0.1:1', '--api-key-stdin'];
-    await box.cleo([...before, '--name', 'Bob'], { input: apiKey });
+    await box.store({ ...BOB_AT_PORT_1, apiKey, displayName: 'Bob' });
     const { lines } = await box.json(['agent', 'register', 'bob', '--api-url', url, '--keep-key']);
     expect(lines).toMatchObject([{ ok: true, apiBaseUrl: url }]);
     expect((await box.json(['agent', 'poll', 'bob'])).lines).toEqual([{ ok: true, count: 0 }]);
@@ -155,9 +155,9 @@ describe('cleo agent register --api-url', () => {
 describe('agents of two machines', () => {
   it('talk: one answers, the other sends, waits, and opens conversations', async () => {
     const [here, there] = [new Sandbox(), new Sandbox()];
-    const { url, dock } = await here.server();
-    await here.cleo(['agent', 'register', 'bob', '--api-url', url]);
-    await there.cleo(['agent', 'register', 'ada', '--api-url', url]);
+    const server = await here.server();
+    await here.registerAt(server, 'bob');
+    await there.registerAt(server, 'ada');
     here.installKernel();
     here.write('cleo.config.ts', configWith(answerHi));
     const bob = await here.start(['--poll-interval', '100']);
@@ -170,7 +170,7 @@ describe('agents of two machines', () => {
       { event: 'reply', from: 'bob', content: 'hi ada' },
     ]);
     expect(await bob.stop()).toBe(0);
-    expect([await dock.peek('ada'), await dock.peek('bob')]).toEqual([[], []]);
+    expect(await Promise.all(['ada', 'bob'].map((id) => server.dock.peek(id)))).toEqual([[], []]);
 
     const created = await there.json(['conversation', 'create', 'ada', '--with', 'bob']);
     const { conversationId } = created.lines[0]!;
@@ -187,8 +187,7 @@ describe('agents of two machines', () => {
     ['conversation create', ['conversation', 'create', '--with', 'bob'], 'create ada --with bob'],
   ] as const)('are not known to you: %s says how to ask as one of them', async ([, args, hint]) => {
     const box = new Sandbox();
-    const register = ['agent', 'register', 'ada', '--api-url', 'http://127.0.0.1:1', '--api-key-stdin'];
-    await box.cleo(register, { input: KEY });
+    await box.store({ ...BOB_AT_PORT_1, agentId: 'ada' });
     const { code, lines } = await box.json([...args]);
     expect(lines).toMatchObject([
       { error: { code: 'E_NOT_FOUND_AGENT', hint: expect.stringContaining(hint) } },
@@ -196,11 +195,24 @@ describe('agents of two machines', () => {
     expect([code, existsSync(join(box.stateDir, 'signaldock.db'))]).toEqual([4, false]);
   });
 
+  it('list each conversation once where their server knows no pages', async () => {
+    const box = new Sandbox();
+    const times = { createdAt: '2026-01-01T00:00:00Z', updatedAt: '2026-01-01T00:00:00Z' };
+    const conversations = Array.from({ length: 200 }, (_, n) => ({
+      ...{ id: `c${n}`, participants: ['ada', 'bob'], visibility: 'private', messageCount: 0 },
+      ...times,
+    }));
+    const url = await stub((_, response) => void response.end(JSON.stringify({ data: { conversations } })));
+    await box.store({ agentId: 'bob', apiKey: KEY, apiBaseUrl: url });
+    const { lines } = await box.json(['conversation', 'list', 'bob']);
+    expect(lines.at(-1)).toEqual({ ok: true, count: 200 });
+  });
+
   it('hear that a key is refused', async () => {
     const box = new Sandbox();
     const { url, dock } = await box.server();
     await dock.registerAgent({ agentId: 'bob' });
-    await box.cleo(['agent', 'register', 'bob', '--api-url', url, '--api-key-stdin'], { input: KEY });
+    await box.store({ agentId: 'bob', apiKey: KEY, apiBaseUrl: url });
     const { code, lines } = await box.json(['agent', 'send', 'hello', '--agent', 'bob', '--to', 'ada']);
     expect(lines).toMatchObject([
       { ok: false, error: { code: 'E_AUTH_INVALID_TOKEN', hint: expect.any(String) } },
@@ -210,11 +222,11 @@ describe('agents of two machines', () => {
 
   it('are removed here only, and it says so', async () => {
     const box = new Sandbox();
-    const { url, dock } = await box.server();
-    await box.cleo(['agent', 'register', 'bob', '--api-url', url]);
+    const server = await box.server();
+    await box.registerAt(server, 'bob');
     const { code, stdout } = await box.cleo(['agent', 'remove', 'bob']);
-    expect([code, stdout]).toEqual([0, expect.stringContaining(`at ${url} it stays registered`)]);
-    expect((await dock.getAgent('bob')).agentId).toBe('bob');
+    expect([code, stdout]).toEqual([0, expect.stringContaining(`at ${server.url} it stays registered`)]);
+    expect((await server.dock.getAgent('bob')).agentId).toBe('bob');
     expect((await box.json(['agent', 'list'])).lines).toEqual([{ ok: true, count: 0 }]);
   });
 });
@@ -252,10 +264,22 @@ describe('one line of a configuration', () => {
     expect([await bob.stop(), await server.stop()]).toEqual([0, 0]);
   });
 
+  it.for([
+    ['not by itself', undefined, 2, 'E_TRANSPORT_INSECURE'],
+    ['where the transport allows it', ['http', { allowInsecure: true }], 1, 'E_TRANSPORT_UNREACHABLE'],
+  ] as const)('registers it over plain http at another machine %s', async ([, transport, exit, error]) => {
+    const box = new Sandbox();
+    box.install('transport-http');
+    const agent = { id: 'bob', apiBaseUrl: 'http://far.invalid:4000' };
+    box.write('cleo.config.json', JSON.stringify({ agent, transport }));
+    const { code, lines } = await box.json(['agent', 'start']);
+    expect(lines).toMatchObject([{ ok: false, error: { code: error, hint: expect.any(String) } }]);
+    expect([code, existsSync(box.stateDir)]).toEqual([exit, false]);
+  });
+
   it('does not move it away from a server, whose key would be lost', async () => {
     const box = new Sandbox();
-    const register = ['agent', 'register', 'bob', '--api-url', 'http://127.0.0.1:1', '--api-key-stdin'];
-    await box.cleo(register, { input: KEY });
+    await box.store(BOB_AT_PORT_1);
     box.write('cleo.config.json', '{ "agent": { "id": "bob", "apiBaseUrl": "local:" } }');
     const { code, lines } = await box.json(['agent', 'start']);
     expect(lines).toMatchObject([
@@ -289,10 +313,10 @@ it('an agent on the embedded backend loads neither undici nor fastify', async ()
   expect(embedded).toContain('/local-transport.ts\n');
   expect(embedded).not.toMatch(/[/@](undici|fastify)/);
 
-  const { url, dock } = await box.server();
-  await box.cleo(['agent', 'register', 'far', '--api-url', url]);
-  await dock.registerAgent({ agentId: 'ada' });
-  await dock.send('ada', 'far', { content: 'hello' });
+  const server = await box.server();
+  await box.registerAt(server, 'far');
+  await server.dock.registerAgent({ agentId: 'ada' });
+  await server.dock.send('ada', 'far', { content: 'hello' });
   expect(await loadedBy('far')).toContain('/undici/');
 });
 
