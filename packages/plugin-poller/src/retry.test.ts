@@ -27,6 +27,15 @@ describe('the delay after a failure', () => {
     expect(retryDelay(busy, 0, highest)).toBeGreaterThan(5_000);
   });
 
+  it('is what a transport says that refuses without asking the backend, however often it failed before', () => {
+    const open = new CleoError('E_TRANSPORT_UNREACHABLE', 'not asked for now', {
+      retryAfterMs: 2_000,
+      details: { local: true },
+    });
+    expect(retryDelay(open, 9, lowest)).toBe(2_000);
+    expect(retryDelay(open, 9, highest)).toBeCloseTo(2_200, 0);
+  });
+
   it('takes no more than a quarter of an hour from a backend that asks for an age', () => {
     const busy = new WireError('E_RATE_LIMIT', 'slow down', { retryAfterMs: 1e12 });
     expect(retryDelay(busy, 0, lowest)).toBe(900_000);

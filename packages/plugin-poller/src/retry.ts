@@ -14,6 +14,8 @@ const RETRY_AFTER_CAP_MS = 15 * 60_000;
  */
 export function retryDelay(error: unknown, failures: number, random: () => number = Math.random): number {
   const asked = CleoError.is(error) ? Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_CAP_MS) : 0;
+  // The backend was not even asked: the transport has its own patience, and two of them add up.
+  if (asked > 0 && (error as CleoError).details?.local === true) return asked * (1 + random() / 10);
   return Math.max(ownDelay(error, failures, random), asked * (1 + random() / 10));
 }
 

@@ -62,7 +62,7 @@ export class CircuitBreaker {
         hint: 'Check that the backend runs and can be reached; it is asked again by itself.',
         retryable: true,
         retryAfterMs,
-        details: { origin: this.#origin, circuit: 'open' },
+        details: { origin: this.#origin, circuit: 'open', local: true },
         cause: this.#lastFailure,
       },
     );
