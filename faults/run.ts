@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Scenario } from './lib/scenario.ts';
 import { noKeyIn } from './lib/secrets.ts';
-import { Workbench } from './lib/workbench.ts';
+import { type Backend, Workbench } from './lib/workbench.ts';
 
 interface Result {
   name: string;
@@ -26,7 +26,7 @@ if (values.help) {
 
   pnpm test:faults                 every scenario, sized for CI
   pnpm test:faults --full          at full size (200 kills, …)
-  pnpm test:faults --only poison   those whose file name contains a word
+  pnpm test:faults --only poison   those whose file or sentence contains a word
   pnpm test:faults --seed 42       repeat a run
   pnpm test:faults --keep          leave each scenario's folder behind, to look at`);
   process.exit(0);
@@ -35,11 +35,12 @@ if (values.help) {
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
 console.log(`seed ${seed}${values.full ? ', full size' : ''}`);
 const folder = join(import.meta.dirname, 'scenarios');
-const files = readdirSync(folder).filter((file) => file.includes(values.only ?? ''));
+const wanted = (text: string) => text.includes(values.only ?? '');
 const results: Result[] = [];
-for (const file of files.sort()) {
+for (const file of readdirSync(folder).sort()) {
   const { default: scenarios } = (await import(join(folder, file))) as { default: Scenario[] };
-  for (const scenario of scenarios) results.push(await runOne(scenario));
+  for (const scenario of scenarios.filter(({ name }) => wanted(file) || wanted(name)))
+    for (const backend of scenario.backends ?? ['embedded']) results.push(await runOne(scenario, backend));
 }
 const report = join(import.meta.dirname, '../.tmp');
 mkdirSync(report, { recursive: true });
@@ -48,19 +49,20 @@ const count = (status: Result['status']) => results.filter((result) => result.st
 console.log(`${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`);
 process.exitCode = count('failed') > 0 || results.length === 0 ? 1 : 0;
 
-async function runOne(scenario: Scenario): Promise<Result> {
+async function runOne(scenario: Scenario, backend: Backend): Promise<Result> {
+  const name = backend === 'embedded' ? scenario.name : `${scenario.name} (over ${backend})`;
   const skipped = scenario.skip?.();
   const started = performance.now();
   const result = (status: Result['status'], reason?: string): Result => {
     const ms = Math.round(performance.now() - started);
     const mark = { passed: '✓', failed: '✗', skipped: '-' }[status];
     console.log(
-      `${mark} ${scenario.name} (${(ms / 1000).toFixed(1)} s)${reason ? `\n    ${reason.replaceAll('\n', '\n    ')}` : ''}`,
+      `${mark} ${name} (${(ms / 1000).toFixed(1)} s)${reason ? `\n    ${reason.replaceAll('\n', '\n    ')}` : ''}`,
     );
-    return { name: scenario.name, status, ms, ...(reason && { reason }) };
+    return { name, status, ms, ...(reason && { reason }) };
   };
   if (skipped) return result('skipped', skipped);
-  const bench = new Workbench({ full: values.full, seed });
+  const bench = new Workbench({ full: values.full, seed, backend });
   try {
     await withLimit(scenario.run(bench), (scenario.limitMs ?? 60_000) * (values.full ? 20 : 1));
     await bench.release();

@@ -7,7 +7,7 @@ import type { Workbench } from './workbench.ts';
 export async function noKeyIn(bench: Workbench): Promise<void> {
   if (!existsSync(bench.stateDir)) return;
   const store = await openStore({ dir: bench.stateDir, dataDir: bench.env.CLEO_DATA_DIR! });
-  const keys = (await store.registry.list()).map(({ apiKey }) => apiKey);
+  const keys = [...(await store.registry.list()).map(({ apiKey }) => apiKey), ...bench.keys];
   await store.close();
   const haystack = `${bench.outputs}\n${bench.files()}`;
   for (const key of keys) {

@@ -1,37 +1,51 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dock, openDock } from '@cleocode/signaldock';
+import { HttpTransport } from '@cleocode/transport-http';
 import { AgentProcess } from './agent-process.ts';
+import { Gateway } from './gateway.ts';
 import { Ledger } from './ledger.ts';
 import type { SenderOptions } from './sender.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const CLEO = join(ROOT, 'packages/cleo/src/bin.js');
+/** The command under test. */
+export const CLEO = join(ROOT, 'packages/cleo/src/bin.js');
 const CONFIG = join(import.meta.dirname, '../fixtures/ledger.config.ts');
 
 export interface RunOptions {
   full: boolean;
   seed: number;
+  backend: Backend;
 }
+
+/** Where the agents meet: one file on this machine, or a server process behind a gateway. */
+export type Backend = 'embedded' | 'http';
 
 /** A scenario's own world: a state folder, the processes it starts, and what they leave behind. */
 export class Workbench {
   readonly full: boolean;
+  readonly backend: Backend;
   readonly folder = mkdtempSync(join(tmpdir(), 'cleo-faults-'));
   readonly stateDir = join(this.folder, 'state/.cleo');
   readonly ledger = new Ledger(join(this.folder, 'ledger.jsonl'));
   readonly gate = join(this.folder, 'gate');
+  /** Keys given out beside those in the agent's store; none may show up anywhere either. */
+  readonly keys: string[] = [];
   readonly #processes: AgentProcess[] = [];
   readonly #cleanUps: (() => void | Promise<void>)[] = [];
   #random: number;
   #dock: Dock | undefined;
+  #server: AgentProcess | undefined;
+  #serverUrl = 'http://127.0.0.1:1';
+  #gateway: Gateway | undefined;
   #files = 0;
 
-  constructor({ full, seed }: RunOptions) {
+  constructor({ full, seed, backend }: RunOptions) {
     this.full = full;
+    this.backend = backend;
     this.#random = seed >>> 0;
   }
 
@@ -78,14 +92,49 @@ export class Workbench {
 
   /** Registers the agent under test through the command line, and its correspondents in the dock. */
   async register(agent: string, others: string[] = []): Promise<void> {
-    const { code, output } = await this.cleo('agent', 'register', agent);
+    const at = this.backend === 'http' ? ['--api-url', (await this.gateway()).url] : [];
+    if (this.backend === 'http') await this.server();
+    const { code, output } = await this.cleo('agent', 'register', agent, ...at);
     if (code !== 0) throw new Error(`register failed: ${output}`);
     const dock = await this.dock();
     for (const agentId of others) await dock.registerAgent({ agentId, name: agentId });
   }
 
+  /** An agent in this process that speaks to the backend through the gateway, or to the address given. */
+  async client(agentId: string, apiBaseUrl?: string): Promise<HttpTransport> {
+    const { apiKey } = await (await this.dock()).registerAgent({ agentId });
+    this.keys.push(apiKey);
+    const transport = new HttpTransport();
+    await transport.connect({ agentId, apiKey, apiBaseUrl: apiBaseUrl ?? (await this.gateway()).url });
+    this.onCleanUp(() => transport.disconnect());
+    return transport;
+  }
+
+  /** What the agents know as the server's address. */
+  async gateway(): Promise<Gateway> {
+    this.#gateway ??= await Gateway.start(() => this.#serverUrl);
+    return this.#gateway;
+  }
+
+  /** The server process; started when none runs. */
+  async server(): Promise<AgentProcess> {
+    return this.#server?.running ? this.#server : this.serve();
+  }
+
+  /** Starts a server process, on the same data however often. */
+  async serve(...args: string[]): Promise<AgentProcess> {
+    const data = join(this.folder, 'server');
+    const limits = args.includes('--rate-limit') ? [] : ['--rate-limit', '0'];
+    const command = ['signaldock', 'serve', '--port', '0', '--data', data, '--json', ...limits, ...args];
+    this.#server = this.spawn([CLEO, ...command]);
+    const { url } = await this.#server.event('listening');
+    this.#serverUrl = url as string;
+    return this.#server;
+  }
+
+  /** The backend's file: the agents' own, or the server's. */
   get dockFile(): string {
-    return join(this.stateDir, 'signaldock.db');
+    return join(this.backend === 'http' ? join(this.folder, 'server') : this.stateDir, 'signaldock.db');
   }
 
   async dock(): Promise<Dock> {
@@ -130,6 +179,15 @@ export class Workbench {
     const database = new DatabaseSync(this.dockFile);
     database.exec('UPDATE messages SET read_at = NULL, delivered_at = NULL');
     database.close();
+    if (this.backend === 'http') await this.serve();
+  }
+
+  /** Writes a file that goes with the scenario, into its folder unless the path is absolute, and answers its path. */
+  write(path: string, text: string): string {
+    const file = resolve(this.folder, path);
+    writeFileSync(file, text);
+    this.onCleanUp(() => rmSync(file, { force: true }));
+    return file;
   }
 
   onCleanUp(cleanUp: () => void | Promise<void>): void {
@@ -143,8 +201,8 @@ export class Workbench {
 
   /** The plain text of the files the agent left, for the search for keys. */
   files(): string {
-    const folder = readdirSync(this.stateDir, { recursive: true, withFileTypes: true });
-    return folder
+    const everything = readdirSync(this.folder, { recursive: true, withFileTypes: true });
+    return everything
       .filter((entry) => entry.isFile())
       .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'))
       .join('\n');
@@ -159,6 +217,7 @@ export class Workbench {
 
   async dispose(): Promise<void> {
     await this.release();
+    await this.#gateway?.close();
     for (const cleanUp of this.#cleanUps.reverse()) await cleanUp();
     rmSync(this.folder, { recursive: true, force: true });
   }

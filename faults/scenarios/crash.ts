@@ -6,6 +6,7 @@ import { until } from '../lib/workbench.ts';
 
 const kills: Scenario = {
   name: 'given messages arriving at 100/s, when the agent is killed -9 again and again, then none is lost and repeats stay within the kills',
+  backends: ['embedded', 'http'],
   limitMs: 180_000,
   async run(bench) {
     const rounds = bench.full ? 200 : 20;
@@ -38,6 +39,7 @@ const kills: Scenario = {
 
 const forgottenAcks: Scenario = {
   name: 'given everything handled, when the agent restarts and the backend returns the same messages, then no handler starts and all are acked again',
+  backends: ['embedded', 'http'],
   async run(bench) {
     await bench.register('prime', ['alice']);
     const agent = bench.agent('prime');
@@ -97,6 +99,7 @@ const afterSideEffect: Scenario = {
 
 const beforeDone: Scenario = {
   name: 'given a kill -9 before the handler did anything, then the message is still unread at the backend and is fetched again',
+  backends: ['embedded', 'http'],
   async run(bench) {
     await bench.register('prime', ['alice']);
     const agent = bench.agent('prime');

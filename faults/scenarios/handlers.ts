@@ -80,6 +80,7 @@ const neverSettles: Scenario = {
 
 const order: Scenario = {
   name: 'given 50 conversations of 200 messages at concurrency 16, then no message overtakes another of its conversation',
+  backends: ['embedded', 'http'],
   limitMs: 120_000,
   async run(bench) {
     const others = Array.from({ length: 50 }, (_, index) => `other-${index}`);
@@ -104,6 +105,7 @@ const order: Scenario = {
 
 const mentions: Scenario = {
   name: 'given a burst of 500 group mentions between two polls, then all 500 are delivered in order, each once',
+  backends: ['embedded', 'http'],
   async run(bench) {
     await bench.register('prime', ['alice', 'bob']);
     const dock = await bench.dock();
