@@ -53,6 +53,14 @@ it('waits the interval or up to a tenth less, and never longer', () => {
   expect(Math.max(...waits.slice(1)) - Math.min(...waits.slice(1))).toBeGreaterThan(0.09 * INTERVAL_MS);
 });
 
+it('makes up for nothing that was missed', () => {
+  const cadence = new Cadence(INTERVAL_MS, seeded(12));
+  beats(cadence, 0, 60_000);
+  cadence.advance(600_000);
+  expect(cadence.dueAt).toBeGreaterThan(600_000);
+  expect(cadence.dueAt).toBeLessThan(600_000 + INTERVAL_MS);
+});
+
 describe('200 agents', () => {
   it.each([3, 4, 5, 6])(
     'started together are spread over the seconds once the first beat is told (%i)',

@@ -2,6 +2,7 @@ import { getEventListeners } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import {
+  type Agent,
   CleoError,
   type IntakeHealth,
   type PresenceStatus,
@@ -85,6 +86,15 @@ async function beatsWithin(ms: number, disturb: () => void): Promise<number[]> {
   await run(0);
   await ended;
   return at;
+}
+
+/** An agent whose key `onListener` learns to rotate. */
+function keyHolder(onListener: (rotate: () => void) => void = () => {}, unlisten: () => void = () => {}) {
+  const onChange: Agent['onChange'] = (listener) => {
+    onListener(() => listener(undefined as never));
+    return unlisten;
+  };
+  return { onChange, reportUnauthorized: vi.fn<Agent['reportUnauthorized']>() };
 }
 
 /** The longest time without a beat that `isTaken`, over ten minutes from a first one that is. */
@@ -215,9 +225,14 @@ describe('a beat that fails', () => {
     transport.answer = (nth) => {
       if (nth === 0) throw new WireError('E_RATE_LIMIT', 'slow down', { retryAfterMs: 70_000 });
     };
-    begin({ intake });
+    let rotate = () => {};
+    const agent = keyHolder((listener) => {
+      rotate = listener;
+    });
+    begin({ intake, agent });
     await run(10_000);
-    // Not even for this.
+    // Not even for these.
+    rotate();
     standStill(20_000);
     await run(100_000);
     expect(transport.waits[0]).toBeGreaterThanOrEqual(70_000);
@@ -226,13 +241,13 @@ describe('a beat that fails', () => {
 
   it('for its key is tried at most twice a minute, and the holder of the key is told each time', async () => {
     transport.answer = () => Promise.reject(refused());
-    const reportUnauthorized = vi.fn();
-    begin({ agent: { onChange: () => () => {}, reportUnauthorized } });
+    const agent = keyHolder();
+    begin({ agent });
     await run(300_000);
     expect(Math.min(...transport.waits)).toBeGreaterThanOrEqual(30_000);
     expect(transport.said.length).toBeGreaterThanOrEqual(9);
-    expect(reportUnauthorized).toHaveBeenCalledTimes(transport.said.length);
-    expect(reportUnauthorized).toHaveBeenCalledWith(
+    expect(agent.reportUnauthorized).toHaveBeenCalledTimes(transport.said.length);
+    expect(agent.reportUnauthorized).toHaveBeenCalledWith(
       expect.objectContaining({ code: 'E_AUTH_INVALID_TOKEN' }),
     );
   });
@@ -240,14 +255,10 @@ describe('a beat that fails', () => {
   it('for its key is tried within seconds when there is a new one', async () => {
     let rotate = () => {};
     const unlisten = vi.fn();
-    const agent = {
-      onChange: (listener: () => void) => {
-        rotate = listener;
-        return unlisten;
-      },
-      reportUnauthorized: () => {},
-    };
-    begin({ agent } as never);
+    const agent = keyHolder((listener) => {
+      rotate = listener;
+    }, unlisten);
+    begin({ agent });
     await run(2_000);
     rotate();
     await run(1_000);
@@ -264,6 +275,18 @@ describe('a beat that fails', () => {
     await run(0);
     expect(unlisten).toHaveBeenCalledOnce();
   });
+});
+
+it('does not beat on and on where every key is refused and there is a new one each time', async () => {
+  transport.answer = () => Promise.reject(refused());
+  let rotate = () => {};
+  const agent = keyHolder((listener) => {
+    rotate = listener;
+  });
+  agent.reportUnauthorized.mockImplementation(() => rotate());
+  begin({ agent });
+  await run(30_000);
+  expect(Math.min(...transport.waits)).toBeGreaterThanOrEqual(1_000);
 });
 
 describe('what it says', () => {
@@ -303,6 +326,18 @@ describe('what it says', () => {
     };
     await run(5_000);
     expect(transport.statuses.slice(before)).toEqual(['busy', 'busy', 'busy']);
+  });
+
+  it('waits for a backend that is away, as every beat does', async () => {
+    begin({ intake, random: () => 1 });
+    await run(10_000);
+    const before = transport.said.length;
+    transport.answer = () => Promise.reject(unreachable());
+    health.lastReceiveAgeMs = 21_000;
+    await run(120_000);
+    expect(transport.waits.slice(before, before + 8)).toEqual([
+      250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000,
+    ]);
   });
 
   it('is never longer than a backend takes', async () => {
@@ -378,6 +413,7 @@ describe('the last word', () => {
     await run(600_000);
     expect(transport.statuses.filter((status) => status === 'offline')).toHaveLength(1);
     expect(transport.statuses.at(-1)).toBe('offline');
+    expect(heart.status()).toMatchObject({ state: 'offline' });
   });
 
   it('goes out by a heartbeat where the transport has no setStatus', async () => {

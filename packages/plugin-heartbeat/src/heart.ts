@@ -1,6 +1,5 @@
 import {
   type Agent,
-  backoff,
   type CleoError,
   type PresenceReport,
   type PresenceStatus,
@@ -64,6 +63,8 @@ const LONGEST_LOOK_MS = 3_000;
 /** How long the last word may take in all, and what of that an aborted beat gets to be gone before it. */
 const OFFLINE_WITHIN_MS = 2_000;
 const SETTLE_WITHIN_MS = 500;
+/** A new key is tried this soon after the old one was refused, and not sooner: the next may be refused too. */
+const NEW_KEY_MS = 1_000;
 const MAX_REASON_LENGTH = 200;
 
 /** Tells the backend again and again how the agent is: `online` while it hears, `busy` and why while it does not. */
@@ -209,7 +210,10 @@ export class Heart {
         return this.#took('offline', []);
       } catch (error) {
         this.#failed(error);
-        const next = Math.max(performance.now() + backoff(attempt, 250, 1_000, random), this.#holdUntil);
+        const next = Math.max(
+          performance.now() + retryDelay(attempt, OFFLINE_WITHIN_MS, random),
+          this.#holdUntil,
+        );
         if (once || next >= until) return;
         await pause(next - performance.now(), new AbortController().signal);
       }
@@ -241,8 +245,8 @@ export class Heart {
 
   #newKey(): void {
     if (!isAuthError(this.#error)) return;
-    this.#retryAt = 0;
-    this.#holdUntil = 0;
+    this.#retryAt = performance.now() + NEW_KEY_MS;
+    this.#holdUntil = this.#retryAt;
   }
 
   #stalled(stall: Stall): void {

@@ -10,8 +10,9 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  await service?.stop();
+  vi.useRealTimers();
   vi.restoreAllMocks();
+  await service?.stop();
 });
 
 function begin(options: Partial<HeartbeatServiceOptions> = {}): HeartbeatService {
@@ -54,11 +55,14 @@ it.each([
 });
 
 it('begins once, however often it is started', async () => {
+  vi.useFakeTimers();
   begin().start();
-  await until(() => transport.said.length >= 5);
-  await service!.stop();
-  expect(transport.statuses.filter((status) => status === 'offline')).toHaveLength(1);
-  expect(Math.min(...transport.waits.slice(1, -1))).toBeGreaterThan(20);
+  await vi.advanceTimersByTimeAsync(10_000);
+  const stopping = service!.stop();
+  await vi.advanceTimersByTimeAsync(10_000);
+  await stopping;
+  expect(transport.statuses.indexOf('offline')).toBe(transport.said.length - 1);
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 it('may be started again after a stop, as the same instance', async () => {
@@ -73,18 +77,19 @@ it('may be started again after a stop, as the same instance', async () => {
 });
 
 it('is stopped once, by whoever asks first, and cannot be started meanwhile', async () => {
+  vi.useFakeTimers();
   transport.answer = (_nth, { status }, signal) => (status === 'offline' ? blackHole(signal) : undefined);
   begin({ onError: () => {} });
-  await until(() => transport.said.length > 0);
+  await vi.advanceTimersByTimeAsync(1_000);
   const stopping = service!.stop();
   expect(service!.stop()).toBe(stopping);
   expect(service!.status()).toMatchObject({ running: false });
   expect(() => service!.start()).toThrow(
     expect.objectContaining({ code: 'E_HEARTBEAT_STATE', hint: 'Await stop() first.' }),
   );
-  const began = performance.now();
+  await vi.advanceTimersByTimeAsync(2_000);
   await stopping;
-  expect(performance.now() - began).toBeLessThan(2_500);
+  expect(transport.statuses.filter((status) => status === 'offline')).toHaveLength(1);
 });
 
 it('has nothing to stop before it was started', async () => {
