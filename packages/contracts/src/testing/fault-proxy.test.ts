@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { FaultProxy } from './fault-proxy.ts';
@@ -136,6 +136,20 @@ describe('FaultProxy', () => {
     await client.isReset();
     await peer.isReset();
     await roundTrip(await pair());
+  });
+
+  it('reset: leaves nothing of a connection that is just ending', async () => {
+    const { client, peer } = await pair();
+    const { end } = Socket.prototype;
+    const spy = vi.spyOn(Socket.prototype, 'end').mockImplementation(function (this: Socket, ...args) {
+      end.apply(this, args);
+      if (this !== client.socket) proxy.reset();
+      return this;
+    });
+    onTestFinished(() => spy.mockRestore());
+    client.socket.end();
+    await vi.waitFor(() => expect(proxy.open).toBe(0));
+    peer.socket.destroy();
   });
 
   it('blackHole: takes connections and bytes, and nothing comes out', async () => {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { pause } from '../../timing.ts';
 import { type Direction, type Faults, swallows } from './faults.ts';
+import { resetSocket } from './reset-socket.ts';
 
 /** More than this on its way in one direction, and its source is not read from. */
 const MAX_QUEUED_BYTES = 1024 * 1024;
@@ -100,7 +101,7 @@ export class Flow {
     const { source, sink } = this.#options;
     // The last bytes are on their way: a reset would overtake them.
     sink.destroySoon();
-    if (!source.destroyed) source.resetAndDestroy();
+    resetSocket(source);
   }
 
   /** Waits until so many bytes may pass. */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { type Direction, type Faults, swallows } from './faults.ts';
 import { Flow } from './flow.ts';
+import { resetSocket } from './reset-socket.ts';
 
 /** A client's connection and the one to the target that stands for it. */
 export class Link {
@@ -34,11 +35,7 @@ export class Link {
 
   reset(): void {
     this.#ended.abort();
-    for (const socket of this.#sockets) {
-      if (socket.destroyed) continue;
-      if (socket.connecting) socket.destroy();
-      else socket.resetAndDestroy();
-    }
+    for (const socket of this.#sockets) resetSocket(socket);
   }
 
   /** Resets the connection when it lost something in a direction that is open now. */
