@@ -1,1 +1,7 @@
-export {};
+export type { MessageContext, MessageHandler } from './handler-inbox.ts';
+export type { StreamStatus } from './intake.ts';
+export { type SseOptions, sse, sse as default } from './plugin.ts';
+export type { ResumeStore } from './resume-point.ts';
+export { type SseConnectionOptions, SseConnectionService, type SseConnectionStatus } from './service.ts';
+export type { StreamAddress, StreamSettings } from './settings.ts';
+export { SseTransport, type SseTransportOptions } from './sse-transport.ts';

@@ -1,0 +1,78 @@
+import { backoff, CleoError } from '@cleocode/contracts';
+
+const BASE_MS = 500;
+const CAP_MS = 30_000;
+/** What a server may set the base to. */
+const LEAST_BASE_MS = 250;
+const MOST_BASE_MS = 60_000;
+/**
+ * When a server goes, everyone loses their stream at the same moment. Up to this is added to each wait of a stream that had been
+ * there, so that they do not all come back in the same second; unless the server has given each its own wait as it went.
+ */
+const SPREAD_MS = 10_000;
+/** A stream that was good for this long ends a run of failures. */
+const GOOD_MS = 60_000;
+/** The watchdog has waited long enough. */
+const AFTER_SILENCE_MS = 500;
+/** A longer wait that was asked for is taken for a mistake. */
+const MOST_ASKED_MS = 60 * 60_000;
+/** The key will not get better by asking: three requests in the first ten seconds, then one in thirty. */
+const REFUSED_KEY_MS = [2_000, 6_000, 30_000] as const;
+
+/** How long to wait before the next connection: exponential, with jitter also on the first, never less than was asked for. */
+export class ReconnectPolicy {
+  readonly #random: () => number;
+  #baseMs = BASE_MS;
+  #failures = 0;
+  #refusals = 0;
+  #spread = false;
+  /** Waits that the server has named on the connection. */
+  #named = 0;
+
+  constructor(random: () => number = Math.random) {
+    this.#random = random;
+  }
+
+  /** A connection begins. */
+  begin(): void {
+    this.#named = 0;
+  }
+
+  /** What the server says in a `retry:` field: the wait that others double from. */
+  setBase(ms: number): void {
+    this.#named += 1;
+    this.#baseMs = Math.min(MOST_BASE_MS, Math.max(LEAST_BASE_MS, ms));
+  }
+
+  /** Milliseconds to wait after a connection that ended with `error`; `goodMs`: how long it had been bringing something. */
+  delay(error: CleoError, goodMs: number): number {
+    const asked = Math.min(error.retryAfterMs ?? 0, MOST_ASKED_MS);
+    return Math.max(asked * (1 + this.#random() / 10), this.#own(error, goodMs));
+  }
+
+  #own(error: CleoError, goodMs: number): number {
+    if (isAuthError(error)) {
+      const wait = REFUSED_KEY_MS[Math.min(this.#refusals, REFUSED_KEY_MS.length - 1)]!;
+      this.#refusals += 1;
+      return wait * (1 + this.#random() / 10);
+    }
+    this.#refusals = 0;
+    if (goodMs >= GOOD_MS) {
+      this.#failures = 0;
+      this.#spread = false;
+    }
+    if (CleoError.is(error, 'E_STREAM_SILENT')) return AFTER_SILENCE_MS * this.#random();
+    if (goodMs > 0) this.#spread = true;
+    // The first wait that a server names is the same for everyone; another one is a farewell.
+    const spreadMs = this.#spread && this.#named <= 1 ? SPREAD_MS : 0;
+    const cap = Math.max(this.#baseMs, CAP_MS - spreadMs);
+    const wait = backoff(this.#failures, this.#baseMs, cap, this.#random);
+    this.#failures += 1;
+    return wait + spreadMs * this.#random();
+  }
+}
+
+/** Whether the backend refused the agent's key or what the key may do. */
+export function isAuthError(error: CleoError): boolean {
+  return error.code.startsWith('E_AUTH_');
+}

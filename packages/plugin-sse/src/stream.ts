@@ -1,0 +1,150 @@
+import type { CleoError, Secret } from '@cleocode/contracts';
+import { Alarm } from './alarm.ts';
+import { Connection, type StreamEvent } from './connection.ts';
+import { asCleoError, label } from './errors.ts';
+import { announcedHeartbeat, timesFor, timesUntil } from './heartbeat.ts';
+import type { Identity } from './identity.ts';
+import { isAuthError, ReconnectPolicy } from './reconnect-policy.ts';
+import type { WatchdogTimes } from './watchdog.ts';
+
+/** Where a stream is and how it is opened. */
+export interface StreamTarget {
+  apiBase: URL;
+  url: URL;
+  identity: Identity;
+  /** Puts the key into the query instead of a header, for a server that reads it nowhere else. */
+  authInQuery: boolean;
+  /** PEM certificates to trust instead of the public ones. */
+  ca: string | readonly string[] | undefined;
+  /** Milliseconds until the headers of an answer must be there. */
+  connectTimeoutMs: number;
+  /** Milliseconds a stream may bring nothing. Default: 2.5 heartbeats of the server. */
+  watchdogMs: number | undefined;
+}
+
+export interface StreamListener {
+  /** Asked for each connection: the id after which the server is to go on. */
+  resumeId(): string | undefined;
+  /** The first bytes of a connection have come. */
+  onUp(): void;
+  /** Bytes have come; before the events in them. */
+  onAlive(): void;
+  /** No bytes for a while, and the stream is not yet given up. */
+  onQuiet(): void;
+  onEvent(event: StreamEvent): void;
+  /** A connection ended, or none came about. The next follows in `retryInMs` milliseconds, or earlier. */
+  onDown(error: CleoError, retryInMs: number): void;
+}
+
+/** A stream that is opened again for ever: each connection after the wait that the policy says. */
+export class Stream {
+  readonly #target: StreamTarget;
+  readonly #listener: StreamListener;
+  readonly #policy: ReconnectPolicy;
+  readonly #alarm = new Alarm();
+  #times: WatchdogTimes;
+  /** There while a connection is attempted or open. */
+  #attempt: AbortController | undefined;
+  /** Since the first bytes of the connection, by the monotonic clock. */
+  #upAt: number | undefined;
+  /** What the latest connection authenticated with. */
+  #key: Secret | undefined;
+  /** The wait under way is for a new key, or another server, and not asked for by this one. */
+  #endsWithNewKey = false;
+
+  constructor(target: StreamTarget, listener: StreamListener, random?: () => number) {
+    this.#target = target;
+    this.#listener = listener;
+    this.#policy = new ReconnectPolicy(random);
+    this.#times = target.watchdogMs === undefined ? timesFor() : timesUntil(target.watchdogMs);
+  }
+
+  /** Bytes have come on the connection that is open. */
+  get up(): boolean {
+    return this.#upAt !== undefined;
+  }
+
+  /** Its connection authenticated with another key than the current one. */
+  get outdated(): boolean {
+    return this.#key !== undefined && this.#key.reveal() !== this.#target.identity.apiKey().reveal();
+  }
+
+  /** Works until `signal` aborts; nothing of it is left when the promise resolves. To be called once. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const error = await this.#connect(signal);
+      const goodMs = this.#upAt === undefined ? 0 : performance.now() - this.#upAt;
+      this.#upAt = undefined;
+      if (signal.aborted) return;
+      this.#endsWithNewKey = isAuthError(error) || error.code === 'E_STREAM_UNAVAILABLE';
+      const retryInMs = this.#replaced(error) ? 0 : this.#policy.delay(error, goodMs);
+      this.#listener.onDown(error, retryInMs);
+      await this.#alarm.wait(retryInMs, signal);
+      this.#endsWithNewKey = false;
+    }
+  }
+
+  /** Gives up the connection, if there is one, and opens the next. */
+  restart(reason: CleoError): void {
+    this.#attempt?.abort(reason);
+  }
+
+  /** The key may have changed: what was refused, or not found, is tried with it at once. */
+  keyChanged(): void {
+    if (this.#endsWithNewKey && this.outdated) this.#alarm.ring();
+  }
+
+  /** One connection. Resolves with the reason of its end. */
+  async #connect(signal: AbortSignal): Promise<CleoError> {
+    const { identity, url, authInQuery, ca, connectTimeoutMs: timeoutMs } = this.#target;
+    const own = new AbortController();
+    const onAbort = () => own.abort(signal.reason);
+    signal.addEventListener('abort', onAbort);
+    this.#attempt = own;
+    this.#policy.begin();
+    try {
+      const apiKey = identity.apiKey();
+      this.#key = apiKey;
+      const lastEventId = this.#listener.resumeId();
+      const request = { url, agentId: identity.agentId, apiKey, authInQuery, lastEventId, ca, timeoutMs };
+      const connection = new Connection(request, this.#times, {
+        onBytes: () => {
+          const first = !this.up;
+          this.#upAt ??= performance.now();
+          this.#listener.onAlive();
+          if (!first) return;
+          this.#listener.onUp();
+          void this.#learn(connection, own.signal);
+        },
+        onQuiet: () => this.#listener.onQuiet(),
+        onEvent: (event) => this.#listener.onEvent(event),
+        onRetry: (ms) => this.#policy.setBase(ms),
+      });
+      return await connection.run(own.signal);
+    } catch (error) {
+      return asCleoError(error, label(url));
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      this.#attempt = undefined;
+      own.abort();
+    }
+  }
+
+  /** Takes the time until silence from the server, which may have become another. Never rejects. */
+  async #learn(connection: Connection, signal: AbortSignal): Promise<void> {
+    const { apiBase, ca, connectTimeoutMs: timeoutMs, watchdogMs } = this.#target;
+    if (watchdogMs !== undefined) return;
+    const heartbeatMs = await announcedHeartbeat(apiBase, { ca, timeoutMs }, signal);
+    if (heartbeatMs === undefined || signal.aborted) return;
+    this.#times = timesFor(heartbeatMs);
+    connection.setTimes(this.#times);
+  }
+
+  /** Whether the key that was refused is not the current one any more; whoever holds that is told of a refusal. */
+  #replaced(error: CleoError): boolean {
+    if (!isAuthError(error)) return false;
+    if (this.outdated) return true;
+    this.#target.identity.refused(error);
+    return false;
+  }
+}

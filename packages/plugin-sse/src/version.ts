@@ -1,0 +1,3 @@
+import { packageVersion } from '@cleocode/kernel';
+
+export const VERSION = packageVersion(import.meta.url);
