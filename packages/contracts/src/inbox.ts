@@ -52,7 +52,9 @@ export type InboxEvent =
   /** The inbox cannot work (`storage_full`, `ack_failing`, …) or can again (`resolved`). */
   | { type: 'problem'; code: string; message: string; resolved: boolean }
   /** Something was deferred, and there is room again: scan now. */
-  | { type: 'room' };
+  | { type: 'room' }
+  /** The agent is stopping: nothing more is taken in, what is being handled may still finish. */
+  | { type: 'closed' };
 
 export interface InboxStats {
   /** Handlers are running. */

@@ -75,6 +75,36 @@ it('is online while the kernel runs, and offline before its transport is disconn
   expect(logged()).toEqual(['info presence: online', 'info presence: offline']);
 });
 
+it('says offline as soon as the agent takes nothing more in, while a handler still works', async () => {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  let handling = false;
+  const slow = definePlugin({
+    name: 'slow',
+    version: '1.0.0',
+    apiVersion: 1,
+    requires: { inbox: services.inbox },
+    setup(ctx, _options, { inbox }) {
+      ctx.on('message', () => {
+        handling = true;
+        return released;
+      });
+      ctx.on('start', () => {
+        const message = { id: 'm', from: 'ada', content: 'hello', timestamp: '' };
+        inbox.receive([message], { name: 'test', ackable: false });
+      });
+    },
+  });
+  const told: string[] = [];
+  transport.answer = (_nth, { status }) => void told.push(status);
+  await run({}, { others: [slow()] });
+  await until(() => handling && told.includes('online'));
+  const stopped = kernel!.stop();
+  await until(() => told.at(-1) === 'offline');
+  release();
+  await stopped;
+  expect(told.filter((status) => status === 'offline')).toHaveLength(1);
+});
+
 it('takes its defaults without options, and names the one it does not know', async () => {
   const make = (plugin: Plugin) => createKernel({ agent: 'bot', transport, plugins: [plugin] });
   const bare = make(heartbeat());

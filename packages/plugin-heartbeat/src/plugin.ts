@@ -30,7 +30,14 @@ export const heartbeat = definePlugin({
   setup(ctx, { intervalMs }, deps) {
     const heart = new Heart({ ...deps, ...reportTo(ctx.logger), intervalMs, instanceId: randomUUID() });
     ctx.provide(presence, heart);
-    ctx.on('start', () => ctx.task('heartbeat', (signal) => heart.run(signal)));
+    // Others should not wait for an answer of an agent that takes nothing more in, however long its handlers still work.
+    const closed = new AbortController();
+    deps.inbox?.observe(({ type }) => {
+      if (type === 'closed') closed.abort(new Error('the agent is stopping'));
+    });
+    ctx.on('start', () =>
+      ctx.task('heartbeat', (signal) => heart.run(AbortSignal.any([signal, closed.signal]))),
+    );
   },
 });
 

@@ -162,3 +162,16 @@ it('does not ack a message whose handlers were all turned off while it was on it
   expect(first).not.toHaveBeenCalled();
   expect(second.mock.calls).toEqual([[1]]);
 });
+
+it('says once that it takes nothing more in, before what is being handled has finished', async () => {
+  const { passed, open } = gate();
+  const bench = await startBench({ handlers: [() => passed] });
+  bench.receive(message());
+  await until(() => bench.eventsOf('message').length === 1);
+  const stopped = bench.kernel.stop();
+  await until(() => bench.eventsOf('closed').length === 1);
+  expect(bench.eventsOf('done')).toEqual([]);
+  open();
+  await stopped;
+  expect(bench.events.map(({ type }) => type)).toEqual(['message', 'closed', 'done']);
+});

@@ -142,7 +142,9 @@ export class KernelInbox implements Inbox {
 
   /** Takes nothing more in. */
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
+    this.#emit({ type: 'closed' });
   }
 
   /**
