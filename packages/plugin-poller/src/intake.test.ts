@@ -63,6 +63,19 @@ describe('cycles', () => {
     expect(transport.polls).toBeLessThan(135);
   });
 
+  it('begin again at once after the host slept, and read from the beginning', async () => {
+    const transport = new RecordingTransport();
+    transport.deliver();
+    start(transport);
+    await pass(0);
+    expect(transport.polls).toBe(1);
+    vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 60_000);
+    await pass(501);
+    vi.restoreAllMocks();
+    expect(transport.polls).toBe(2);
+    expect(transport.polled[1]).not.toHaveProperty('afterSeq');
+  });
+
   it('never overlap, however slow the backend is', async () => {
     const transport = new RecordingTransport();
     transport.beforePoll = () => new Promise((resolve) => setTimeout(resolve, 9_000));

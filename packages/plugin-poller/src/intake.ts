@@ -10,6 +10,7 @@ import {
   type Journal,
   type Realtime,
   type Transport,
+  watchForStalls,
 } from '@cleocode/contracts';
 import { Alarm } from './alarm.ts';
 import { Condition, type IntakeReporter } from './condition.ts';
@@ -61,6 +62,8 @@ export interface IntakeStatus {
 const WINDOW_MS = 1_000;
 /** A pushed message that had to wait for a scan waits no longer than this for the scan to begin. */
 const BEHIND_MS = 1_000;
+/** A process that stood still for longer than this has missed things: what it knew is looked up again. */
+const STALL_MS = 5_000;
 /** A new key is tried this soon after the old one was refused, and not sooner: the next may be refused too. */
 const NEW_KEY_MS = 1_000;
 
@@ -183,6 +186,10 @@ export class Intake implements IntakeMonitor {
       inbox.observe((event) => {
         if (event.type === 'room' || (isFinished(event) && this.#groups.settled(event.message)))
           this.#lookSoon(0);
+      }),
+      watchForStalls({ thresholdMs: STALL_MS }, () => {
+        this.#direct.reset();
+        this.#lookSoon(0);
       }),
     ];
     if (realtime)
