@@ -75,6 +75,7 @@ export function agentCommands(agent: Command, cli: Cli): void {
       new Option('--poll-interval <ms>', 'time between polls, in milliseconds').argParser(
         wholeNumber(1, MAX_MS),
       ),
+      new Option('--no-heartbeat', 'tell nobody whether the agent is there'),
     ],
     load: () => import('./commands/agent-start.ts'),
   });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { services } from '@cleocode/contracts';
 import { MockTransport } from '@cleocode/contracts/testing';
 import { createKernel, definePlugin, type Plugin } from '@cleocode/kernel';
+import { heartbeat } from '@cleocode/plugin-heartbeat';
 import { poller } from '@cleocode/plugin-poller';
 import { type Dock, openDock } from '@cleocode/signaldock';
 import { serve } from '@cleocode/signaldock/server';
@@ -29,6 +30,7 @@ describe('composePlugins', () => {
       '@cleocode/store',
       '@cleocode/transport-local',
       '@cleocode/plugin-poller',
+      '@cleocode/plugin-heartbeat',
       'b',
       'a',
     ]);
@@ -42,6 +44,7 @@ describe('composePlugins', () => {
     expect(names(plugins)).toEqual([
       '@cleocode/store',
       '@cleocode/transport-local',
+      '@cleocode/plugin-heartbeat',
       'a',
       '@cleocode/plugin-poller',
     ]);
@@ -52,19 +55,25 @@ describe('composePlugins', () => {
     const plugins = compose({
       plugins: [plugin('vault', [services.agent]), plugin('bus', [services.transport])],
     });
-    expect(names(plugins)).toEqual(['@cleocode/plugin-poller', 'vault', 'bus']);
+    expect(names(plugins)).toEqual(['@cleocode/plugin-poller', '@cleocode/plugin-heartbeat', 'vault', 'bus']);
   });
 
   it.for([
     ['a plugin', plugin('bus', [services.transport])],
     ['an object', new MockTransport()],
   ] as const)('leaves the transport out where %s is given for it', ([, transport]) => {
-    expect(names(compose({ transport }))).toEqual(['@cleocode/store', '@cleocode/plugin-poller']);
+    expect(names(compose({ transport }))).toEqual([
+      '@cleocode/store',
+      '@cleocode/plugin-poller',
+      '@cleocode/plugin-heartbeat',
+    ]);
   });
 
-  it('lays poller options over those of a poller that is brought', () => {
+  it('lays options over those of a poller or heartbeat that is brought', () => {
     const plugins = compose({ poller: { groups: ['g'] }, plugins: [poller({ intervalMs: 100 })] });
     expect(plugins.at(-1)!.options).toEqual({ intervalMs: 100, groups: ['g'] });
+    const quiet = compose({ heartbeat: { intervalMs: 0 }, plugins: [heartbeat({ intervalMs: 1_000 })] });
+    expect(quiet.at(-1)!.options).toEqual({ intervalMs: 0 });
     expect(compose({ poller: { groups: ['g'] } })[2]!.options).toEqual({ groups: ['g'] });
   });
 
@@ -81,6 +90,7 @@ describe('composePlugins', () => {
         '@cleocode/store',
         '@cleocode/transport-http',
         '@cleocode/plugin-poller',
+        '@cleocode/plugin-heartbeat',
       ]);
       expect(plugins[1]!.options).toEqual(options);
     },
@@ -100,6 +110,7 @@ describe('composePlugins', () => {
       expect(names(compose({ credential, transport: new MockTransport() }))).toEqual([
         '@cleocode/store',
         '@cleocode/plugin-poller',
+        '@cleocode/plugin-heartbeat',
       ]);
     },
   );

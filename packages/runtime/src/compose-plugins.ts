@@ -1,5 +1,6 @@
 import type { Transport } from '@cleocode/contracts';
 import { isPlugin, type Plugin } from '@cleocode/kernel';
+import { type HeartbeatOptions, heartbeat } from '@cleocode/plugin-heartbeat';
 import { type PollerOptions, poller } from '@cleocode/plugin-poller';
 import { store } from '@cleocode/store';
 import { type Backend, transportPlugin } from './transport.ts';
@@ -11,6 +12,8 @@ export interface Composition {
   credential: Backend;
   /** For the poller; laid over the options it has when `plugins` holds one. */
   poller?: PollerOptions;
+  /** For the heartbeat, the same way. */
+  heartbeat?: HeartbeatOptions;
   /** The agent's own plugins, in their order. */
   plugins?: readonly Plugin[];
   /** The agent's own transport. */
@@ -18,19 +21,20 @@ export interface Composition {
 }
 
 /**
- * The plugins of a resident agent: the default ones (store, transport by the credential, poller), then its own.
+ * The plugins of a resident agent: the default ones (store, transport by the credential, poller, heartbeat), then its own.
  *
  * A default plugin is left out when the agent brings one of the same name, or one that provides a service it would
  * provide. Throws `E_TRANSPORT_UNAVAILABLE` when no transport serves the credential's backend.
  */
 export function composePlugins(composition: Composition): Plugin[] {
   const { stateDir, credential, transport } = composition;
-  const own = (composition.plugins ?? []).map((plugin) => withPollerOptions(plugin, composition.poller));
+  const own = (composition.plugins ?? []).map((plugin) => withOptions(plugin, composition));
   const brought = [...own, ...(isPlugin(transport) ? [transport] : [])];
   const defaults = [
     store({ dir: stateDir, agent: credential.agentId }),
     ...(transport || brought.some(provides('transport')) ? [] : [transportPlugin(credential, stateDir)]),
     poller(composition.poller),
+    heartbeat(composition.heartbeat),
   ];
   return [...defaults.filter((plugin) => !brought.some((one) => replaces(one, plugin))), ...own];
 }
@@ -47,7 +51,11 @@ function idsOf({ definition }: Plugin): string[] {
   return (definition.provides ?? []).map((ref) => ref.id);
 }
 
-function withPollerOptions(plugin: Plugin, options: PollerOptions | undefined): Plugin {
-  if (!options || plugin.definition.name !== poller.definition.name) return plugin;
-  return poller({ ...(plugin.options as PollerOptions | undefined), ...options });
+function withOptions(plugin: Plugin, given: Composition): Plugin {
+  const { definition, options } = plugin;
+  if (given.poller && definition.name === poller.definition.name)
+    return poller({ ...(options as PollerOptions | undefined), ...given.poller });
+  if (given.heartbeat && definition.name === heartbeat.definition.name)
+    return heartbeat({ ...(options as HeartbeatOptions | undefined), ...given.heartbeat });
+  return plugin;
 }

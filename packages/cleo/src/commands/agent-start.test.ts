@@ -21,6 +21,7 @@ describe('cleo agent start', () => {
       '@cleocode/store',
       '@cleocode/transport-local',
       '@cleocode/plugin-poller',
+      '@cleocode/plugin-heartbeat',
       'test-plugin',
       '@cleocode/cleo',
     ]);

@@ -50,6 +50,7 @@ describe('cleo plugins', () => {
       '@cleocode/store',
       '@cleocode/transport-local',
       '@cleocode/plugin-poller',
+      '@cleocode/plugin-heartbeat',
       'test-plugin',
     ]);
     expect(plugins[1]).toMatchObject({
@@ -57,7 +58,7 @@ describe('cleo plugins', () => {
       provides: ['transport'],
       ms: { setup: expect.any(Number) },
     });
-    expect(plugins[3]).toMatchObject({ hooks: { message: 1, init: 1 } });
+    expect(plugins[4]).toMatchObject({ hooks: { message: 1, init: 1 } });
     expect(services).toContainEqual({ id: 'transport', provider: '@cleocode/transport-local' });
     expect(code).toBe(0);
     expect(existsSync(box.stateDir)).toBe(false);

@@ -7,6 +7,8 @@ export interface HandlerFlags {
   reply?: boolean;
   group?: string[];
   pollInterval?: number;
+  /** `false` after `--no-heartbeat`. */
+  heartbeat?: boolean;
 }
 
 export interface KernelConfigOptions {
@@ -32,7 +34,14 @@ export function kernelConfig(options: KernelConfigOptions): KernelConfig {
   return {
     agent: credential.agentId,
     transport,
-    plugins: composePlugins({ stateDir, credential, transport, poller, plugins: [...plugins, ...handlers] }),
+    plugins: composePlugins({
+      stateDir,
+      credential,
+      transport,
+      poller,
+      ...(flags.heartbeat === false && { heartbeat: { intervalMs: 0 } }),
+      plugins: [...plugins, ...handlers],
+    }),
     inbox,
     timeouts,
   };
