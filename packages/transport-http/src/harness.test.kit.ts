@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ConformanceHarness, FaultProxy } from '@cleocode/contracts/testing';
+import { type ConformanceHarness, conformanceHarness, FaultProxy } from '@cleocode/contracts/testing';
 import { type Dock, openDock } from '@cleocode/signaldock';
 import { type ServeOptions, serve } from '@cleocode/signaldock/server';
 import { onTestFinished } from 'vitest';
@@ -47,27 +47,17 @@ export async function connected(
 /** The harness of the conformance table: a real server, behind a proxy that stays where it is when the server restarts. */
 export async function httpHarness(skip: (reason: string) => void): Promise<ConformanceHarness> {
   const file = join(testFolder(), 'signaldock.db');
-  const keys = new Map<string, string>();
-  const made: HttpTransport[] = [];
   let { dock, server } = await startServer(file);
   const proxy = await FaultProxy.start({ target: server.url });
   const end = async () => {
     await server.close();
     await dock.close();
   };
-  const unconnected: ConformanceHarness['unconnected'] = async (agentId) => {
-    const apiKey = keys.get(agentId) ?? (await dock.registerAgent({ agentId })).apiKey;
-    keys.set(agentId, apiKey);
-    const transport = new HttpTransport();
-    made.push(transport);
-    return { transport, config: { agentId, apiKey, apiBaseUrl: proxy.url() } };
-  };
-  return {
-    unconnected,
-    async agent(agentId) {
-      const { transport, config } = await unconnected(agentId);
-      await transport.connect(config);
-      return transport;
+  return conformanceHarness({
+    transport: () => new HttpTransport(),
+    async register(agentId) {
+      const { apiKey } = await dock.registerAgent({ agentId });
+      return { apiKey, apiBaseUrl: proxy.url() };
     },
     async group([first, ...participants]) {
       return (await dock.createConversation(first!, { participants, visibility: 'shared' })).id;
@@ -83,11 +73,10 @@ export async function httpHarness(skip: (reason: string) => void): Promise<Confo
     },
     skip,
     async close() {
-      for (const transport of made) await transport.disconnect();
       await proxy.close();
       await end();
     },
-  };
+  });
 }
 
 async function startServer(file: string, options: Partial<Omit<ServeOptions, 'dock'>> = {}) {
