@@ -7,7 +7,8 @@ export default defineConfig({
     pool: 'forks',
     // Many tests wait for a process or a deadline: on a small machine one worker would leave it idle.
     maxWorkers: Math.max(2, availableParallelism() - 1),
-    testTimeout: 15_000,
+    // Some start a dozen processes; on a busy machine each takes a second.
+    testTimeout: 40_000,
     hookTimeout: 15_000,
   },
 });

@@ -1,3 +1,4 @@
+import { isLoopback } from '@cleocode/contracts';
 import { UsageError } from './usage-error.ts';
 
 const EXAMPLE = 'Give the address of the backend: --api-url https://api.example.com';
@@ -24,11 +25,6 @@ export function checkedAddress(text: string, insecure = false): string {
 /** Plain http to another machine. */
 export function isExposed({ protocol, hostname }: URL): boolean {
   return protocol === 'http:' && !isLoopback(hostname);
-}
-
-/** A host that only this machine reaches, with the brackets of a URL or without. */
-export function isLoopback(hostname: string): boolean {
-  return /^(localhost|[^.]+\.localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/.test(hostname);
 }
 
 /** Whether two addresses are the same backend's. */

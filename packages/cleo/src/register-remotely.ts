@@ -1,7 +1,7 @@
-import { type AgentCredential, CleoError, errorText } from '@cleocode/contracts';
+import { type AgentCredential, CleoError, errorText, isLoopback } from '@cleocode/contracts';
 import { isPlugin, type ResolvedConfig } from '@cleocode/kernel';
 import { type HttpOptions, httpTransport, registerAgent, SignalDockClient } from '@cleocode/transport-http';
-import { isLoopback, sameAddress } from './address.ts';
+import { sameAddress } from './address.ts';
 import { isLocal, storedAgent } from './agents.ts';
 import { moveToRemote, type RemoteAgent, storeRemote } from './remote-agent.ts';
 import { selfCommand } from './self-command.ts';

@@ -1,4 +1,9 @@
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import { CleoError } from './errors.ts';
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
 
 /**
  * The API base of a backend, checked before anything is sent there. A path prefix is kept, a slash at the end does not
@@ -52,7 +57,9 @@ export function resolveEndpoint(apiBaseUrl: string, endpoint: string): string {
   });
 }
 
-/** A host that only this machine reaches, as a URL writes it. */
-function isLoopback(hostname: string): boolean {
-  return /^(localhost|[^.]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
+/** Whether only this machine reaches `host`: a name or an address, in the brackets of a URL or without. */
+export function isLoopback(host: string): boolean {
+  const address = host.replace(/^\[(.*)\]$/, '$1');
+  if (!isIP(address)) return address === 'localhost';
+  return LOOPBACK.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }

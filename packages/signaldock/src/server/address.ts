@@ -1,22 +1,10 @@
-import { BlockList, isIP, isIPv6 } from 'node:net';
-import { CleoError, errorText } from '@cleocode/contracts';
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
+import { CleoError, errorText, isLoopback } from '@cleocode/contracts';
 
 const HINTS: Record<string, string> = {
   EADDRINUSE: 'Another server listens there: stop it, or choose another port; 0 picks a free one.',
   EACCES: 'Choose a port from 1024 on.',
   EADDRNOTAVAIL: 'Use 127.0.0.1 for this machine alone, or 0.0.0.0 for all of its addresses.',
 };
-
-/** Whether only this machine reaches `host`. */
-export function isLoopback(host: string): boolean {
-  const address = host.replace(/^\[(.*)\]$/, '$1');
-  if (!isIP(address)) return address === 'localhost';
-  return LOOPBACK.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
-}
 
 /** Throws unless only this machine reaches `host`: plain http on a network shows keys and messages to whoever listens. */
 export function refuseInsecure(host: string): void {

@@ -1,6 +1,5 @@
-import { CleoError, WireError } from '@cleocode/contracts';
+import { CleoError, isLoopback, WireError } from '@cleocode/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { isLoopback } from './address.ts';
 import { refusal } from './answer.ts';
 import { type Claim, claimOf, claimOfQuery } from './authenticate.ts';
 import type { RateLimiter } from './rate-limit.ts';
