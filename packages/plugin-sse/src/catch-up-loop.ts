@@ -12,7 +12,7 @@ export interface CatchUpLoopOptions {
   onFail(error: unknown): void;
 }
 
-/** From the beginning of one to the beginning of the next, however often it is asked for. */
+/** From the beginning of one that was asked for to the beginning of the next, however often they are. */
 const SPACING_MS = 1_000;
 const RETRY_CAP_MS = 30_000;
 /** A longer Retry-After is taken for a mistake: nothing may silence an agent for good. */
@@ -23,6 +23,7 @@ export class CatchUpLoop {
   readonly #options: CatchUpLoopOptions;
   readonly #alarm = new Alarm();
   #wanted = false;
+  #urgent = false;
   #failures = 0;
   #begunAt = 0;
   /** When the next may begin, and when even an urgent one may, by the monotonic clock. */
@@ -41,6 +42,7 @@ export class CatchUpLoop {
   /** Wants one that begins after now; `urgent`: at once, unless the backend asked for a pause. */
   ask(urgent = false): void {
     this.#wanted = true;
+    this.#urgent ||= urgent;
     if (urgent) this.#earliest = this.#floor;
     this.#alarm.ring();
   }
@@ -60,9 +62,9 @@ export class CatchUpLoop {
 
   async #once(signal: AbortSignal): Promise<void> {
     const { catchUp, onBegin, onEnd, onFail } = this.#options;
-    this.#wanted = false;
     this.#begunAt = performance.now();
-    this.#earliest = this.#begunAt + SPACING_MS;
+    if (!this.#urgent) this.#earliest = this.#begunAt + SPACING_MS;
+    this.#wanted = this.#urgent = false;
     onBegin();
     try {
       const result = await catchUp(signal);

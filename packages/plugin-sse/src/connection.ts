@@ -40,6 +40,8 @@ const FIRST_BYTES_MS = 5_000;
  * Characters an event may have: one message of 1 MiB, of which JSON may write each character as six, and what is around it.
  */
 const MAX_EVENT_CHARS = 8 * 1024 * 1024;
+/** The source's decoder takes one away and its parser another: with this one first, the server's is taken once. */
+const BOM = Buffer.from('\uFEFF');
 /** The events anything is done about. The others are bytes, which is all they are sent for. */
 const EVENTS = ['message', 'resync'];
 
@@ -47,6 +49,7 @@ const EVENTS = ['message', 'resync'];
 export class Connection {
   readonly #request: StreamRequest;
   readonly #listener: ConnectionListener;
+  readonly #open: typeof openStream;
   readonly #watchdog: Watchdog;
   readonly #ended = Promise.withResolvers<CleoError>();
   #times: WatchdogTimes;
@@ -55,10 +58,17 @@ export class Connection {
   #source: EventSource | undefined;
   #latestId = '';
 
-  constructor(request: StreamRequest, times: WatchdogTimes, listener: ConnectionListener) {
+  /** `open` is there for tests. */
+  constructor(
+    request: StreamRequest,
+    times: WatchdogTimes,
+    listener: ConnectionListener,
+    open: typeof openStream = openStream,
+  ) {
     this.#request = request;
     this.#listener = listener;
     this.#times = times;
+    this.#open = open;
     this.#watchdog = new Watchdog(times, {
       onQuiet: () => listener.onQuiet(),
       onSilent: () => this.#end(streamSilent(request.url, this.#times.silentMs)),
@@ -72,7 +82,7 @@ export class Connection {
   async run(signal: AbortSignal): Promise<CleoError> {
     const onAbort = () => this.#fail(signal.reason);
     try {
-      this.#stream = await openStream(this.#request, signal);
+      this.#stream = await this.#open(this.#request, signal);
       signal.addEventListener('abort', onAbort);
       if (signal.aborted) onAbort();
       else this.#read(this.#stream);
@@ -81,6 +91,7 @@ export class Connection {
       return asCleoError(error, label(this.#request.url));
     } finally {
       signal.removeEventListener('abort', onAbort);
+      await this.#stream?.close();
     }
   }
 
@@ -115,8 +126,13 @@ export class Connection {
 
   #reader(chunks: AsyncIterator<Uint8Array>) {
     const retryField = new RetryField((ms) => this.#listener.onRetry(ms));
+    let begun = false;
     return {
       read: async () => {
+        if (!begun) {
+          begun = true;
+          return { done: false as const, value: BOM };
+        }
         try {
           const { done, value } = await chunks.next();
           if (!done) {
@@ -164,7 +180,7 @@ export class Connection {
     this.#watchdog.stop();
     // Before its reader learns of the end: a source that is closed waits for nothing and connects no more.
     this.#source?.close();
-    this.#stream?.close();
+    void this.#stream?.close();
     this.#ended.resolve(error);
   }
 }

@@ -2,7 +2,7 @@ import type { CleoError } from '@cleocode/contracts';
 import type { StreamEvent } from './connection.ts';
 import { readFrame } from './frame.ts';
 import { type Arrival, Gate } from './gate.ts';
-import { Stream, type StreamTarget } from './stream.ts';
+import { Stream, type StreamListener, type StreamTarget } from './stream.ts';
 
 export interface GatedStreamListener {
   /** Asked for each connection: the id after which the server is to go on. */
@@ -33,10 +33,10 @@ export class GatedStream {
   #unreadable = 0;
 
   /** Begins to connect. */
-  constructor(target: StreamTarget, listener: GatedStreamListener) {
+  constructor(target: StreamTarget, listener: GatedStreamListener, random?: () => number) {
     this.#listener = listener;
     this.#gate = new Gate((arrivals) => listener.onMessages(arrivals));
-    this.stream = new Stream(target, {
+    const own: StreamListener = {
       resumeId: () => listener.resumeId(),
       onUp: () => listener.onBehind(true),
       onAlive: () => {
@@ -46,7 +46,8 @@ export class GatedStream {
       onQuiet: () => this.#setQuiet(true),
       onEvent: (event) => this.#onEvent(event),
       onDown: (error, retryInMs) => this.#onDown(error, retryInMs),
-    });
+    };
+    this.stream = new Stream(target, own, random);
     this.#running = this.stream.run(this.#stop.signal);
   }
 

@@ -38,7 +38,7 @@ export async function announcedHeartbeat(
       const health = healthSchema.parse(JSON.parse(await excerptOf(answer, MAX_BYTES, timeoutMs)));
       return health.features?.streamHeartbeatMs;
     } finally {
-      answer.close();
+      await answer.close();
     }
   } catch {
     return undefined; // What the record says will do.

@@ -16,8 +16,8 @@ export interface HttpAnswer {
   status: number;
   header(name: string): string | undefined;
   body: Readable;
-  /** Ends its connection. */
-  close(): void;
+  /** Ends its connection. Resolves when nothing of it is left; never rejects. */
+  close(): Promise<void>;
 }
 
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -31,7 +31,7 @@ export async function get(request: HttpRequest, signal: AbortSignal): Promise<Ht
   for (let hops = 0, { url } = request; ; hops += 1) {
     const answer = await exchange({ ...request, url }, signal);
     if (![301, 302, 303, 307, 308].includes(answer.status)) return answer;
-    answer.close();
+    await answer.close();
     if (hops === MOST_REDIRECTS) throw redirectRefused(url, `more than ${MOST_REDIRECTS} times in a row`);
     url = target(url, answer.header('location'));
   }
@@ -65,8 +65,11 @@ async function exchange(
     maxHeaderSize: MAX_HEADER_BYTES,
     connect: { timeout: timeoutMs, ...(ca !== undefined && { ca: [ca].flat() as string[] }) },
   });
-  // It fails only when it is closed already.
-  const close = () => void client.destroy().catch(() => {});
+  let closing: Promise<void> | undefined;
+  const close = () => {
+    closing ??= client.destroy();
+    return closing;
+  };
   try {
     const late = () => timedOut(url, timeoutMs);
     // No timers of the client: one for the headers is here, and a quiet stream is no failure.
@@ -91,7 +94,7 @@ async function exchange(
       close,
     };
   } catch (error) {
-    close();
+    await close();
     if (signal.aborted) throw signal.reason;
     throw CleoError.is(error) ? error : unreachable(url, error);
   }

@@ -10,7 +10,7 @@ import { type CaughtUp, SOURCE } from './catch-up.ts';
 import { CatchUpLoop } from './catch-up-loop.ts';
 import { asCleoError, stoodStill, unreadable } from './errors.ts';
 import type { Arrival } from './gate.ts';
-import { GatedStream } from './gated-stream.ts';
+import { GatedStream, type GatedStreamListener } from './gated-stream.ts';
 import { ResumePoint, type ResumeStore } from './resume-point.ts';
 import type { StreamTarget } from './stream.ts';
 
@@ -38,6 +38,8 @@ export interface StreamIntakeOptions {
   /** This process standing still for longer than this, in milliseconds, ends its streams. Default 5000. */
   stallMs?: number | undefined;
   reporter: StreamReporter;
+  /** Chance, from 0 to 1; for tests. */
+  random?: (() => number) | undefined;
 }
 
 export interface StreamStatus {
@@ -154,7 +156,7 @@ export class StreamIntake implements Realtime {
   }
 
   #open(): GatedStream {
-    const own: GatedStream = new GatedStream(this.#target!, {
+    const listener: GatedStreamListener = {
       resumeId: () => this.#resume.id,
       onMessages: (arrivals) => this.#deliver(arrivals),
       onBehind: (urgent) => {
@@ -170,7 +172,8 @@ export class StreamIntake implements Realtime {
       },
       onQuiet: () => this.#update(),
       onDown: (error, retryInMs) => this.#onDown(own, error, retryInMs),
-    });
+    };
+    const own = new GatedStream(this.#target!, listener, this.#options.random);
     return own;
   }
 

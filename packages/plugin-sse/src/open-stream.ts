@@ -30,8 +30,8 @@ export interface OpenedStream {
   /** Where it is, without what the query may hold. */
   url: URL;
   body: Readable;
-  /** Ends its connection. */
-  close(): void;
+  /** Ends its connection. Resolves when nothing of it is left; never rejects. */
+  close(): Promise<void>;
 }
 
 /** The server said that it has no stream for us now. */
@@ -55,7 +55,7 @@ export async function openStream(request: StreamRequest, signal: AbortSignal): P
   try {
     throw await failureOf(answer, request);
   } finally {
-    answer.close();
+    await answer.close();
   }
 }
 

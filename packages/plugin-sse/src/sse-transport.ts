@@ -147,7 +147,11 @@ export class SseTransport implements Transport {
 
   #report(error: unknown): void {
     const { onError = warn } = this.#options;
-    onError(error);
+    try {
+      onError(error);
+    } catch (thrown) {
+      warn(thrown);
+    }
   }
 }
 

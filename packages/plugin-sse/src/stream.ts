@@ -77,7 +77,7 @@ export class Stream {
       this.#upAt = undefined;
       if (signal.aborted) return;
       this.#endsWithNewKey = isAuthError(error) || error.code === 'E_STREAM_UNAVAILABLE';
-      const retryInMs = this.#replaced(error) ? 0 : this.#policy.delay(error, goodMs);
+      const retryInMs = this.#isReplaced(error) ? 0 : this.#policy.delay(error, goodMs);
       this.#listener.onDown(error, retryInMs);
       await this.#alarm.wait(retryInMs, signal);
       this.#endsWithNewKey = false;
@@ -102,6 +102,7 @@ export class Stream {
     signal.addEventListener('abort', onAbort);
     this.#attempt = own;
     this.#policy.begin();
+    let learning: Promise<void> | undefined;
     try {
       const apiKey = identity.apiKey();
       this.#key = apiKey;
@@ -114,7 +115,7 @@ export class Stream {
           this.#listener.onAlive();
           if (!first) return;
           this.#listener.onUp();
-          void this.#learn(connection, own.signal);
+          learning = this.#learn(connection, own.signal);
         },
         onQuiet: () => this.#listener.onQuiet(),
         onEvent: (event) => this.#listener.onEvent(event),
@@ -127,6 +128,7 @@ export class Stream {
       signal.removeEventListener('abort', onAbort);
       this.#attempt = undefined;
       own.abort();
+      await learning;
     }
   }
 
@@ -141,10 +143,14 @@ export class Stream {
   }
 
   /** Whether the key that was refused is not the current one any more; whoever holds that is told of a refusal. */
-  #replaced(error: CleoError): boolean {
+  #isReplaced(error: CleoError): boolean {
     if (!isAuthError(error)) return false;
-    if (this.outdated) return true;
-    this.#target.identity.refused(error);
+    try {
+      if (this.outdated) return true;
+      this.#target.identity.refused(error);
+    } catch {
+      // Whoever holds the key cannot be asked for it: the next connection fails with that.
+    }
     return false;
   }
 }
