@@ -55,7 +55,7 @@ export class FakeAgent implements Agent {
 }
 
 /** The polls of an agent, straight from its dock. {@link before} runs before each. */
-export class DockTransport implements Pick<Transport, 'name' | 'poll'> {
+class DockTransport implements Pick<Transport, 'name' | 'poll'> {
   readonly name = 'dock';
   readonly #dock: Dock;
   readonly #agentId: string;
@@ -75,7 +75,7 @@ export class DockTransport implements Pick<Transport, 'name' | 'poll'> {
 }
 
 /** An inbox that takes what the test allows, and records what it got from whom. */
-export class FakeInbox {
+class FakeInbox {
   readonly room = 1_000;
   /** In the order in which they were taken, each once. */
   readonly taken: ConduitMessage[] = [];

@@ -42,7 +42,7 @@ describe('the wait before the next connection', () => {
   it('is at most half a second after silence, which was waited for', () => {
     const policy = new ReconnectPolicy(() => 1);
     expect(policy.delay(error('E_STREAM_SILENT'), 75_000)).toBe(500);
-    expect(policy.delay(REFUSED, 0)).toBe(500);
+    expect(policy.delay(REFUSED, 0)).toBe(500 + 10_000);
   });
 
   it.each([

@@ -61,8 +61,8 @@ export class ReconnectPolicy {
       this.#failures = 0;
       this.#spread = false;
     }
-    if (CleoError.is(error, 'E_STREAM_SILENT')) return AFTER_SILENCE_MS * this.#random();
     if (goodMs > 0) this.#spread = true;
+    if (CleoError.is(error, 'E_STREAM_SILENT')) return AFTER_SILENCE_MS * this.#random();
     // The first wait that a server names is the same for everyone; another one is a farewell.
     const spreadMs = this.#spread && this.#named <= 1 ? SPREAD_MS : 0;
     const cap = Math.max(this.#baseMs, CAP_MS - spreadMs);

@@ -1,5 +1,7 @@
 import type { ConduitMessage, Transport } from '@cleocode/contracts';
 import { FaultProxy, MockTransport } from '@cleocode/contracts/testing';
+import { createKernel, definePlugin } from '@cleocode/kernel';
+import { poller } from '@cleocode/plugin-poller';
 import { HttpTransport } from '@cleocode/transport-http';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { testServer } from './harness.test.kit.ts';
@@ -128,6 +130,31 @@ describe('SseTransport', () => {
     const unreachable = expect.objectContaining({ code: 'E_TRANSPORT_UNREACHABLE' });
     expect([heard, warnings]).toEqual([[unreachable], [bad, unreachable]]);
   });
+});
+
+it('pushes to the poller of a kernel', async () => {
+  const { dock, url, keys } = await testServer(['alice', 'bob']);
+  const handled: string[] = [];
+  const worker = definePlugin({
+    name: 'worker',
+    version: '1.0.0',
+    apiVersion: 1,
+    setup(ctx) {
+      ctx.on('message', ({ message, source }) => void handled.push(`${message.content} by ${source}`));
+    },
+  });
+  const kernel = createKernel({
+    agent: { id: 'bob', apiKey: keys.bob!, apiBaseUrl: url },
+    transport: new SseTransport({ inner: new HttpTransport() }),
+    plugins: [poller({ intervalMs: 60_000 }), worker()],
+  });
+  onTestFinished(async () => void (await kernel.stop()));
+  await dock.send('alice', 'bob', { content: 'before' });
+  await kernel.start();
+  await until(() => handled.length === 1);
+  await dock.send('alice', 'bob', { content: 'after' });
+  await until(() => handled.length === 2);
+  expect(handled).toEqual(['before by poll', 'after by push']);
 });
 
 describe('the subscribers of a backend that does not number its messages', () => {
