@@ -42,13 +42,16 @@ export const heartbeat = definePlugin({
 });
 
 function reportTo(logger: Logger): Pick<HeartOptions, 'onError' | 'onRecovered' | 'onChange' | 'onStall'> {
+  let troubled = false;
   return {
     onError: ({ code, message, hint }) => logger.warn(`presence: ${message}`, { code, hint }),
     onRecovered: (failures) => logger.info('presence: works again', { failures }),
     onChange(status, problems) {
       const [first] = problems;
       if (first) logger.warn(`presence: ${status}: ${first.message}`, { status, problems });
-      else logger.info(`presence: ${status}`, { status });
+      // That all is well is news only after it was not.
+      else logger[troubled ? 'info' : 'debug'](`presence: ${status}`);
+      troubled = first !== undefined;
     },
     onStall({ gapMs, certain }) {
       if (certain) logger.warn('this process stood still', { gapMs });
