@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Secret } from '@cleocode/contracts';
 import { FaultProxy } from '@cleocode/contracts/testing';
@@ -263,6 +264,30 @@ describe('the end of a stream', () => {
     );
     expect(before.message).toContain('too late');
     await vi.waitFor(async () => expect(await server.open()).toBe(0));
+  });
+
+  it('is final: what arrives in that moment is not looked at', async () => {
+    const { promise, resolve } = Promise.withResolvers<IteratorResult<Uint8Array>>();
+    let asked = 0;
+    const body = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => {
+          asked += 1;
+          return promise;
+        },
+      }),
+    } as unknown as Readable;
+    const recorder = new Recorder();
+    const open = async () => ({ url: new URL('http://h'), body, close: async () => {} });
+    const times = { quietMs: 5, silentMs: 10_000 };
+    const stop = new AbortController();
+    const run = new Connection(requestTo('http://h'), times, recorder, open).run(stop.signal);
+    await until(() => asked === 1);
+    stop.abort(new Error('enough'));
+    resolve({ done: false, value: Buffer.from('data: late\n\n') });
+    await run;
+    await sleep(20); // More than it takes to be quiet.
+    expect(recorder).toMatchObject({ bytes: 0, events: [], quiets: 0 });
   });
 
   it('is what a listener that throws brings about, and the process lives', async () => {

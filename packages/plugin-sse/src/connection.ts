@@ -57,6 +57,7 @@ export class Connection {
   #stream: OpenedStream | undefined;
   #source: EventSource | undefined;
   #latestId = '';
+  #over = false;
 
   /** `open` is there for tests. */
   constructor(
@@ -135,7 +136,8 @@ export class Connection {
         }
         try {
           const { done, value } = await chunks.next();
-          if (!done) {
+          if (done) this.#end(streamEnded(this.#request.url));
+          else if (!this.#over) {
             this.#guard(() => {
               clearTimeout(this.#firstBytes);
               this.#watchdog.feed();
@@ -144,7 +146,6 @@ export class Connection {
             });
             return { done: false as const, value };
           }
-          this.#end(streamEnded(this.#request.url));
         } catch (error) {
           this.#end(unreachable(this.#request.url, error));
         }
@@ -176,6 +177,7 @@ export class Connection {
   }
 
   #end(error: CleoError): void {
+    this.#over = true;
     clearTimeout(this.#firstBytes);
     this.#watchdog.stop();
     // Before its reader learns of the end: a source that is closed waits for nothing and connects no more.

@@ -9,8 +9,10 @@ export interface GatedStreamListener {
   resumeId(): string | undefined;
   /** These may be handed over, in this order. */
   onMessages(arrivals: readonly Arrival[]): void;
-  /** Only a catch-up that begins after now can tell what there is; `urgent`: the connection has just come up. */
-  onBehind(urgent: boolean): void;
+  /** The first bytes of a connection have come. Its messages wait for a catch-up that begins after now. */
+  onUp(): void;
+  /** The stream is behind: its messages wait for a catch-up that begins after now. */
+  onBehind(): void;
   /** An event could not be read; `first`: of its connection. */
   onUnreadable(fault: string, first: boolean): void;
   /** Bytes have come; before anything is made of them. */
@@ -38,7 +40,7 @@ export class GatedStream {
     this.#gate = new Gate((arrivals) => listener.onMessages(arrivals));
     const own: StreamListener = {
       resumeId: () => listener.resumeId(),
-      onUp: () => listener.onBehind(true),
+      onUp: () => listener.onUp(),
       onAlive: () => {
         listener.onAlive();
         this.#setQuiet(false);
@@ -80,8 +82,7 @@ export class GatedStream {
     const frame = readFrame(event);
     if (frame.kind === 'alive') return;
     if (frame.kind === 'message') {
-      if (this.#gate.arrive({ message: frame.message, resumeId: event.resumeId }))
-        this.#listener.onBehind(false);
+      if (this.#gate.arrive({ message: frame.message, resumeId: event.resumeId })) this.#listener.onBehind();
       return;
     }
     this.#gate.shut();
@@ -89,7 +90,7 @@ export class GatedStream {
       this.#unreadable += 1;
       this.#listener.onUnreadable(frame.fault, this.#unreadable === 1);
     }
-    this.#listener.onBehind(false);
+    this.#listener.onBehind();
   }
 
   #setQuiet(quiet: boolean): void {

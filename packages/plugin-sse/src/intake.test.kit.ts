@@ -126,7 +126,7 @@ export function startIntake(
     catchUp: (signal) => catchUp({ transport, inbox, timeoutMs: 2_000 }, 0, signal),
     ...options,
     random: () => 0, // The shortest waits.
-    reporter: { failing: note, odd: note, recovered: () => void reported.push('recovered') },
+    reporter: { failing: note, unreadable: note, recovered: () => void reported.push('recovered') },
   });
   intake.onChange((state) => states.push(state));
   const abort = new AbortController();

@@ -1,6 +1,5 @@
 import {
   type CleoError,
-  errorText,
   type Inbox,
   type Realtime,
   type RealtimeState,
@@ -12,6 +11,7 @@ import { asCleoError, stoodStill, unreadable } from './errors.ts';
 import type { Arrival } from './gate.ts';
 import { GatedStream, type GatedStreamListener } from './gated-stream.ts';
 import { ResumePoint, type ResumeStore } from './resume-point.ts';
+import { StateListeners } from './state-listeners.ts';
 import type { StreamTarget } from './stream.ts';
 
 /** Hears of changes of state: what began to fail, what works again. */
@@ -21,7 +21,7 @@ export interface StreamReporter {
   /** The stream is live again. */
   recovered(): void;
   /** The server sends something that cannot be read; once per connection. */
-  odd(error: CleoError): void;
+  unreadable(error: CleoError): void;
 }
 
 export interface StreamIntakeOptions {
@@ -62,7 +62,7 @@ export interface StreamStatus {
  */
 export class StreamIntake implements Realtime {
   readonly #options: StreamIntakeOptions;
-  readonly #listeners = new Set<(state: RealtimeState) => void>();
+  readonly #listeners = new StateListeners();
   readonly #resume: ResumePoint;
   readonly #catchUps: CatchUpLoop;
   #state: RealtimeState = 'connecting';
@@ -106,10 +106,7 @@ export class StreamIntake implements Realtime {
   }
 
   onChange(listener: (state: RealtimeState) => void): () => void {
-    // Its own identity, so that one function added twice is called twice.
-    const own = (state: RealtimeState) => listener(state);
-    this.#listeners.add(own);
-    return () => this.#listeners.delete(own);
+    return this.#listeners.add(listener);
   }
 
   status(): StreamStatus {
@@ -159,13 +156,11 @@ export class StreamIntake implements Realtime {
     const listener: GatedStreamListener = {
       resumeId: () => this.#resume.id,
       onMessages: (arrivals) => this.#deliver(arrivals),
-      onBehind: (urgent) => {
-        this.#catchUps.ask(urgent);
-        if (urgent) this.#onUp(own);
-      },
+      onUp: () => this.#onUp(own),
+      onBehind: () => this.#catchUps.ask(),
       onUnreadable: (fault, first) => {
         this.#unreadable += 1;
-        if (first) this.#options.reporter.odd(unreadable(fault));
+        if (first) this.#options.reporter.unreadable(unreadable(fault));
       },
       onAlive: () => {
         this.#aliveAt = performance.now();
@@ -183,6 +178,7 @@ export class StreamIntake implements Realtime {
   }
 
   #onUp(stream: GatedStream): void {
+    this.#catchUps.ask(true);
     if (stream === this.#current) this.#retryAt = undefined;
     // The key may have changed while it connected.
     this.#onKeyChange();
@@ -261,13 +257,7 @@ export class StreamIntake implements Realtime {
     if (state === this.#state) return;
     this.#state = state;
     if (this.#options.pollMs !== undefined && state !== 'live') this.look();
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(state);
-      } catch (error) {
-        process.emitWarning(error instanceof Error ? error : errorText(error)); // Its own fault, and nobody else's.
-      }
-    }
+    this.#listeners.tell(state);
   }
 }
 

@@ -30,6 +30,11 @@ class CountingTransport extends HttpTransport {
   }
 }
 
+/** Resolves once no poll has begun for a while: when a stream goes live the poller looks once more. */
+async function rest(transport: CountingTransport): Promise<void> {
+  for (let polls = -1; polls !== transport.polls; await sleep(100)) polls = transport.polls;
+}
+
 interface Given extends Partial<KernelConfig> {
   sse?: SseOptions;
   handle?: (delivery: Delivery) => unknown;
@@ -87,8 +92,7 @@ describe('the plugin beside the poller', () => {
     const { kernel, transport, realtime, handled } = await run();
     await until(() => realtime.state === 'live');
     await until(() => handled.length === 1);
-    // The look that the poller takes when the stream is live.
-    await sleep(100);
+    await rest(transport);
     const polls = transport.polls;
     const started = performance.now();
     await send('after');
@@ -107,7 +111,7 @@ describe('the plugin beside the poller', () => {
     const { run, send, proxy } = await scene();
     const { transport, realtime, handled } = await run();
     await until(() => realtime.state === 'live');
-    await sleep(100);
+    await rest(transport);
     const polls = transport.polls;
     proxy.reset();
     await until(() => transport.polls >= polls + 2);

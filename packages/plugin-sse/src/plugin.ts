@@ -62,7 +62,7 @@ export const sse = definePlugin({
     const intake = new StreamIntake({
       target,
       inbox,
-      // From the beginning: what is unread is little, and no cursor is as safe.
+      // From the beginning: what is not acked yet is known here, and no cursor is as safe.
       catchUp: (signal) => catchUp({ transport, inbox, timeoutMs }, 0, signal),
       resume: resumeIn(journal),
       reporter: reportTo(ctx.logger),
@@ -80,5 +80,5 @@ function resumeIn(journal: Journal): ResumeStore {
 
 function reportTo(logger: Logger): StreamReporter {
   const warn = ({ code, message, hint }: CleoError) => logger.warn(`stream: ${message}`, { code, hint });
-  return { failing: warn, odd: warn, recovered: () => logger.info('stream: live again') };
+  return { failing: warn, unreadable: warn, recovered: () => logger.info('stream: live again') };
 }

@@ -6,6 +6,7 @@ import { HandlerInbox, type MessageHandler } from './handler-inbox.ts';
 import { StreamIntake, type StreamStatus } from './intake.ts';
 import type { ResumeStore } from './resume-point.ts';
 import { type StreamAddress, type StreamSettings, targetOf } from './settings.ts';
+import { StateListeners } from './state-listeners.ts';
 
 export interface SseConnectionOptions extends StreamAddress, StreamSettings {
   /** Connected already; the service neither connects nor disconnects it. It polls and acks. */
@@ -51,7 +52,7 @@ interface Run {
 export class SseConnectionService implements Realtime {
   readonly #options: SseConnectionOptions;
   readonly #handlers = new Set<MessageHandler>();
-  readonly #listeners = new Set<(state: RealtimeState) => void>();
+  readonly #listeners = new StateListeners();
   /** Outlives a stop, so that a message whose ack was lost is not handled again. */
   readonly #finished = new Map<string, boolean>();
   #run: Run | undefined;
@@ -113,9 +114,7 @@ export class SseConnectionService implements Realtime {
   }
 
   onChange(listener: (state: RealtimeState) => void): () => void {
-    const own = (state: RealtimeState) => listener(state);
-    this.#listeners.add(own);
-    return () => this.#listeners.delete(own);
+    return this.#listeners.add(listener);
   }
 
   #begin(): Run {
@@ -140,11 +139,9 @@ export class SseConnectionService implements Realtime {
       catchUp: (signal) => catchUp({ transport, inbox, timeoutMs }, 0, signal),
       resume,
       pollMs: pollIntervalMs,
-      reporter: { failing: onError, odd: onError, recovered: () => {} },
+      reporter: { failing: onError, unreadable: onError, recovered: () => {} },
     });
-    intake.onChange((state) => {
-      for (const listener of [...this.#listeners]) listener(state);
-    });
+    intake.onChange((state) => this.#listeners.tell(state));
     const abort = new AbortController();
     const ended = intake.run(abort.signal).catch((error) => onError(asCleoError(error, 'the service ended')));
     return { abort, intake, inbox, acks, ended };

@@ -88,7 +88,7 @@ export class SseTransport implements Transport {
         pollMs: pollIntervalMs,
         reporter: {
           failing: (error) => this.#report(error),
-          odd: (error) => this.#report(error),
+          unreadable: (error) => this.#report(error),
           recovered: () => {},
         },
       });

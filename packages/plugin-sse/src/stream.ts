@@ -49,7 +49,7 @@ export class Stream {
   #upAt: number | undefined;
   /** What the latest connection authenticated with. */
   #key: Secret | undefined;
-  /** The wait under way is for a new key, or another server, and not asked for by this one. */
+  /** The wait under way follows a key that was refused, or a stream that is not there: a new key ends it. */
   #endsWithNewKey = false;
 
   constructor(target: StreamTarget, listener: StreamListener, random?: () => number) {
