@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ConformanceHarness, FaultProxy } from '@cleocode/contracts/testing';
+import { type ConformanceHarness, conformanceHarness, FaultProxy } from '@cleocode/contracts/testing';
 import { type Dock, openDock } from '@cleocode/signaldock';
 import { type ServeOptions, type SignalDockServer, serve } from '@cleocode/signaldock/server';
 import { HttpTransport } from '@cleocode/transport-http';
@@ -47,25 +47,11 @@ export async function testServer(
 export async function sseHarness(skip: (reason: string) => void): Promise<ConformanceHarness> {
   const { dock, url, restart } = await testServer();
   const proxy = await FaultProxy.start({ target: url });
-  const keys = new Map<string, string>();
-  const made: SseTransport[] = [];
-  const unconnected: ConformanceHarness['unconnected'] = async (agentId) => {
-    const apiKey = keys.get(agentId) ?? (await dock.registerAgent({ agentId })).apiKey;
-    keys.set(agentId, apiKey);
-    const transport = new SseTransport({
-      inner: new HttpTransport(),
-      pollIntervalMs: 500,
-      onError: () => {},
-    });
-    made.push(transport);
-    return { transport, config: { agentId, apiKey, apiBaseUrl: proxy.url() } };
-  };
-  return {
-    unconnected,
-    async agent(agentId) {
-      const { transport, config } = await unconnected(agentId);
-      await transport.connect(config);
-      return transport;
+  return conformanceHarness({
+    transport: () => new SseTransport({ inner: new HttpTransport(), pollIntervalMs: 500, onError: () => {} }),
+    async register(agentId) {
+      const { apiKey } = await dock.registerAgent({ agentId });
+      return { apiKey, apiBaseUrl: proxy.url() };
     },
     async group([first, ...participants]) {
       return (await dock.createConversation(first!, { participants, visibility: 'shared' })).id;
@@ -76,9 +62,6 @@ export async function sseHarness(skip: (reason: string) => void): Promise<Confor
       return () => proxy.heal();
     },
     skip,
-    async close() {
-      await Promise.all(made.map((transport) => transport.disconnect()));
-      await proxy.close();
-    },
-  };
+    close: () => proxy.close(),
+  });
 }
