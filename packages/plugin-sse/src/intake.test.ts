@@ -6,6 +6,9 @@ import { testServer } from './harness.test.kit.ts';
 import { startIntake } from './intake.test.kit.ts';
 import { STREAM, stream, stubServer, until } from './stub.test.kit.ts';
 
+/** What a busy machine holds up for a while is no silence and no stall, except in the tests of those. */
+const PATIENT = { watchdogMs: 30_000, stallMs: 60_000 };
+
 /** A server of ours behind a proxy, with two agents; heartbeats often enough for a watchdog of half a second. */
 async function scene(options: Parameters<typeof testServer>[1] = {}) {
   const { dock, url, keys, restart } = await testServer(['alice', 'bob'], {
@@ -16,7 +19,7 @@ async function scene(options: Parameters<typeof testServer>[1] = {}) {
   onTestFinished(() => proxy.close());
   const send = (content: string, from = 'alice') => dock.send(from, 'bob', { content });
   const start = (given: Parameters<typeof startIntake>[3] = {}) =>
-    startIntake(dock, proxy.url(), keys.bob!, { watchdogMs: 500, ...given });
+    startIntake(dock, proxy.url(), keys.bob!, { ...PATIENT, ...given });
   return { dock, url, keys, restart, proxy, send, start };
 }
 
@@ -42,7 +45,7 @@ describe('an intake that has a stream', () => {
     expect(states).toEqual(['live']);
     expect(intake.status()).toMatchObject({ state: 'live', received: expect.any(Number), unreadable: 0 });
     expect(intake.status()).not.toHaveProperty('problem');
-    expect(intake.lastReceiveAgeMs).toBeLessThan(1_000);
+    expect(intake.lastReceiveAgeMs).toBeLessThan(5_000);
   });
 
   it('is not live while it cannot catch up', async () => {
@@ -64,7 +67,7 @@ describe('an intake that has a stream', () => {
     proxy.reset();
     const lost = performance.now();
     await until(() => intake.state === 'fallback');
-    expect(performance.now() - lost).toBeLessThan(1_000);
+    expect(performance.now() - lost).toBeLessThan(4_000);
     expect(intake.status()).toMatchObject({
       problem: { code: 'E_TRANSPORT_UNREACHABLE', message: expect.any(String), hint: expect.any(String) },
       retryInMs: expect.any(Number),
@@ -79,14 +82,14 @@ describe('an intake that has a stream', () => {
 
   it('turns stale when it goes quiet, and is replaced when it stays silent', async () => {
     const { proxy, send, start } = await scene();
-    const { intake, inbox, states } = start();
+    const { intake, inbox, states } = start({ watchdogMs: 500 });
     await until(() => intake.state === 'live');
     proxy.blackHole();
     const lost = performance.now();
     await until(() => intake.state === 'stale');
     await send('swallowed');
     await until(() => intake.state === 'fallback');
-    expect(performance.now() - lost).toBeLessThan(1_500);
+    expect(performance.now() - lost).toBeLessThan(4_000);
     expect(intake.status().problem?.code).toBe('E_STREAM_SILENT');
     await proxy.heal();
     await until(() => intake.state === 'live');
@@ -330,7 +333,7 @@ describe('a new key', () => {
     const refused = performance.now();
     agent.setKey(keys.bob!);
     await until(() => intake.state === 'live');
-    expect(performance.now() - refused).toBeLessThan(1_500);
+    expect(performance.now() - refused).toBeLessThan(4_000);
   });
 });
 

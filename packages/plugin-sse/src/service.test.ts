@@ -22,7 +22,7 @@ async function scene(options: Partial<SseConnectionOptions> = {}) {
     apiBaseUrl,
     transport,
     pollIntervalMs: 50,
-    watchdogMs: 500,
+    watchdogMs: 5_000,
     onError: (error) => errors.push(error),
     ...options,
   });
@@ -48,7 +48,7 @@ describe('SseConnectionService', () => {
     await vi.waitFor(async () => expect(await unread()).toEqual([]));
     expect(heard).toEqual(['before', 'after']);
     expect(service.status()).toMatchObject({ running: true, state: 'live', unreadable: 0 });
-    expect(service.lastReceiveAgeMs).toBeLessThan(1_000);
+    expect(service.lastReceiveAgeMs).toBeLessThan(5_000);
     await service.stop();
     expect(service.status()).toMatchObject({ running: false, state: 'fallback' });
   });
@@ -129,7 +129,7 @@ describe('SseConnectionService', () => {
       agent,
       apiBaseUrl: proxy.url(),
       transport,
-      watchdogMs: 500,
+      watchdogMs: 5_000,
     });
     onTestFinished(() => service.stop());
     service.onMessage(hear);

@@ -49,9 +49,9 @@ export function stream(response: ServerResponse, body: string | Uint8Array = ': 
   response.write(body);
 }
 
-/** Polls for something that comes about within five seconds. */
+/** Polls for something that comes about within fifteen seconds, on a busy machine too. */
 export function until(condition: () => unknown): Promise<unknown> {
-  return vi.waitUntil(condition, { timeout: 5_000, interval: 2 });
+  return vi.waitUntil(condition, { timeout: 15_000, interval: 2 });
 }
 
 /** The request of an agent that may do everything. */
