@@ -1,4 +1,4 @@
-import { type AgentCredential, CleoError, errorText, isLoopback } from '@cleocode/contracts';
+import { type AgentCredential, CleoError, errorText, isAuthError, isLoopback } from '@cleocode/contracts';
 import { isPlugin, type ResolvedConfig } from '@cleocode/kernel';
 import { type HttpOptions, httpTransport, registerAgent, SignalDockClient } from '@cleocode/transport-http';
 import { sameAddress } from './address.ts';
@@ -50,7 +50,7 @@ async function isAccepted({ agentId, apiBaseUrl, http }: RemoteAgent, apiKey: st
     await client.getAgent(agentId);
     return true;
   } catch (error) {
-    if (CleoError.is(error) && error.code.startsWith('E_AUTH_')) return false;
+    if (isAuthError(error)) return false;
     throw error;
   } finally {
     await client.close();

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { CleoError, errorText, PermanentError } from './errors.ts';
+import { CleoError, errorText, isAuthError, PermanentError } from './errors.ts';
 import { WIRE_ERRORS, WireError, type WireErrorCode } from './wire.ts';
 
 describe('CleoError', () => {
@@ -97,4 +97,10 @@ describe('errorText', () => {
   ])('says what %o is', (thrown, text) => {
     expect(errorText(thrown)).toBe(text);
   });
+});
+
+it('a refused key is known by the code, whichever copy of the error class made it', () => {
+  expect(isAuthError(new CleoError('E_AUTH_EXPIRED_TOKEN', 'expired'))).toBe(true);
+  expect(isAuthError(new CleoError('E_RATE_LIMIT', 'slow down'))).toBe(false);
+  expect(isAuthError(new Error('E_AUTH_EXPIRED_TOKEN'))).toBe(false);
 });

@@ -71,3 +71,8 @@ export function errorText(error: unknown): string {
     return inspect(error, { depth: 0, breakLength: Number.POSITIVE_INFINITY });
   }
 }
+
+/** Whether a backend refused an agent's key, or what that key may do: asking again with it will not help. */
+export function isAuthError(error: unknown): boolean {
+  return CleoError.is(error) && error.code.startsWith('E_AUTH_');
+}

@@ -1,6 +1,7 @@
 import {
   type Agent,
   type CleoError,
+  isAuthError,
   type PresenceReport,
   type PresenceStatus,
   pause,
@@ -11,7 +12,7 @@ import {
 import { Cadence } from './cadence.ts';
 import { troubleWith, unsupported } from './errors.ts';
 import { Hearing, type HearingSources, type Obstacle, type PresenceProblem } from './hearing.ts';
-import { holdAfter, isAuthError, retryDelay } from './retry.ts';
+import { holdAfter, retryDelay } from './retry.ts';
 import { Teller } from './teller.ts';
 
 export interface HeartOptions extends HearingSources {

@@ -1,4 +1,4 @@
-import { backoff, CleoError } from '@cleocode/contracts';
+import { backoff, type CleoError, isAuthError } from '@cleocode/contracts';
 
 /** Several retries fit in what the backend waits for before it takes the agent for gone. */
 const BASE_MS = 250;
@@ -16,9 +16,4 @@ export function retryDelay(failures: number, capMs: number, random: () => number
 export function holdAfter(error: CleoError, random: () => number): number {
   const asked = Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_CAP_MS);
   return Math.max(asked, isAuthError(error) ? REFUSED_KEY_MS : 0) * (1 + random() / 10);
-}
-
-/** Whether the backend refused the agent's key or what the key may do. */
-export function isAuthError(error: unknown): error is CleoError {
-  return CleoError.is(error) && error.code.startsWith('E_AUTH_');
 }

@@ -4,6 +4,7 @@ import {
   type ConversationPage,
   type FetchConversationOptions,
   type Inbox,
+  isAuthError,
   isMentioned,
   type Journal,
   type Transport,
@@ -12,7 +13,7 @@ import { Condition, type IntakeReporter } from './condition.ts';
 import { conversationOf } from './conversation.ts';
 import { request } from './deadline.ts';
 import { GroupCursors } from './group-cursors.ts';
-import { isAuthError, retryDelay } from './retry.ts';
+import { retryDelay } from './retry.ts';
 
 export interface GroupScanOptions {
   agentId: string;

@@ -7,6 +7,7 @@ import {
   type InboxEvent,
   type IntakeHealth,
   type IntakeMonitor,
+  isAuthError,
   type Journal,
   type Realtime,
   type Transport,
@@ -17,7 +18,7 @@ import { Condition, type IntakeReporter } from './condition.ts';
 import { DirectScan } from './direct-scan.ts';
 import { GroupScan } from './group-scan.ts';
 import { PushGate } from './push-gate.ts';
-import { isAuthError, jittered, LONGEST_WAIT, retryDelay } from './retry.ts';
+import { jittered, LONGEST_WAIT, retryDelay } from './retry.ts';
 
 export interface IntakeSettings {
   /** Milliseconds from the end of one cycle to the beginning of the next, give or take a fifth. */

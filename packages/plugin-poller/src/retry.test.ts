@@ -1,6 +1,6 @@
 import { CleoError, WireError } from '@cleocode/contracts';
 import { describe, expect, it } from 'vitest';
-import { isAuthError, jittered, retryDelay } from './retry.ts';
+import { jittered, retryDelay } from './retry.ts';
 
 const lowest = () => 0;
 const highest = () => 0.999999;
@@ -52,12 +52,6 @@ describe('the delay after a failure', () => {
         if (index > 3) expect(at - starts[index - 1]!).toBeGreaterThanOrEqual(30_000);
     }
   });
-});
-
-it('knows a refused key by the code, whichever copy of the error class made it', () => {
-  expect(isAuthError(new CleoError('E_AUTH_EXPIRED_TOKEN', 'expired'))).toBe(true);
-  expect(isAuthError(new CleoError('E_RATE_LIMIT', 'slow down'))).toBe(false);
-  expect(isAuthError(new Error('E_AUTH_EXPIRED_TOKEN'))).toBe(false);
 });
 
 it('spreads an interval by a fifth to either side', () => {

@@ -1,4 +1,4 @@
-import { backoff, CleoError } from '@cleocode/contracts';
+import { backoff, CleoError, isAuthError } from '@cleocode/contracts';
 
 const BASE_MS = 1_000;
 /** With jitter, an agent hears again within this time of its backend's return, and asks a dead one twice a minute. */
@@ -17,11 +17,6 @@ export function retryDelay(error: unknown, failures: number, random: () => numbe
   // The backend was not even asked: the transport has its own patience, and two of them add up.
   if (asked > 0 && (error as CleoError).details?.local === true) return asked * (1 + random() / 10);
   return Math.max(ownDelay(error, failures, random), asked * (1 + random() / 10));
-}
-
-/** Whether the backend refused the agent's key or what the key may do. */
-export function isAuthError(error: unknown): error is CleoError {
-  return CleoError.is(error) && error.code.startsWith('E_AUTH_');
 }
 
 /** How much longer than meant a {@link jittered} wait may be, as a factor. */

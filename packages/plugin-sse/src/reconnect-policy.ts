@@ -1,4 +1,4 @@
-import { backoff, CleoError } from '@cleocode/contracts';
+import { backoff, CleoError, isAuthError } from '@cleocode/contracts';
 
 const BASE_MS = 500;
 const CAP_MS = 30_000;
@@ -70,9 +70,4 @@ export class ReconnectPolicy {
     this.#failures += 1;
     return wait + spreadMs * this.#random();
   }
-}
-
-/** Whether the backend refused the agent's key or what the key may do. */
-export function isAuthError(error: CleoError): boolean {
-  return error.code.startsWith('E_AUTH_');
 }

@@ -1,10 +1,11 @@
 import type { CleoError, Secret } from '@cleocode/contracts';
+import { isAuthError } from '@cleocode/contracts';
 import { Alarm } from './alarm.ts';
 import { Connection, type StreamEvent } from './connection.ts';
 import { asCleoError, label } from './errors.ts';
 import { announcedHeartbeat, timesFor, timesUntil } from './heartbeat.ts';
 import type { Identity } from './identity.ts';
-import { isAuthError, ReconnectPolicy } from './reconnect-policy.ts';
+import { ReconnectPolicy } from './reconnect-policy.ts';
 import type { WatchdogTimes } from './watchdog.ts';
 
 /** Where a stream is and how it is opened. */

@@ -1,4 +1,4 @@
-import { CleoError, isLoopback, WireError } from '@cleocode/contracts';
+import { isAuthError, isLoopback, WireError } from '@cleocode/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { refusal } from './answer.ts';
 import { type Claim, claimOf, claimOfQuery } from './authenticate.ts';
@@ -90,7 +90,7 @@ export class Gate {
       return claim;
     } catch (error) {
       // Counted only now, so that nobody can use up the requests of an agent that has its key.
-      if (isRefused(error)) this.#count(`address ${request.ip}`, reply);
+      if (isAuthError(error)) this.#count(`address ${request.ip}`, reply);
       throw error;
     }
   }
@@ -100,7 +100,7 @@ export class Gate {
       await this.#context.dock.authenticate(agentId, apiKey.reveal());
       return true;
     } catch (error) {
-      if (isRefused(error)) return false;
+      if (isAuthError(error)) return false;
       throw error;
     }
   }
@@ -118,8 +118,4 @@ export class Gate {
         retryAfterMs: Math.ceil(resetMs),
       });
   }
-}
-
-function isRefused(error: unknown): boolean {
-  return CleoError.is(error) && error.code.startsWith('E_AUTH_');
 }
