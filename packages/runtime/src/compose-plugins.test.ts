@@ -6,6 +6,7 @@ import { MockTransport } from '@cleocode/contracts/testing';
 import { createKernel, definePlugin, type Plugin } from '@cleocode/kernel';
 import { heartbeat } from '@cleocode/plugin-heartbeat';
 import { poller } from '@cleocode/plugin-poller';
+import { sse } from '@cleocode/plugin-sse';
 import { type Dock, openDock } from '@cleocode/signaldock';
 import { serve } from '@cleocode/signaldock/server';
 import { openStore } from '@cleocode/store';
@@ -69,6 +70,29 @@ describe('composePlugins', () => {
     ]);
   });
 
+  it.for([
+    ['a plugin', plugin('bus', [services.transport])],
+    ['an object', new MockTransport()],
+  ] as const)('adds no stream where %s is the transport of an HTTP backend', ([, transport]) => {
+    expect(
+      names(compose({ credential: { agentId: 'bob', apiBaseUrl: 'http://127.0.0.1:4000' }, transport })),
+    ).toEqual(['@cleocode/store', '@cleocode/plugin-poller', '@cleocode/plugin-heartbeat']);
+  });
+
+  it('leaves its stream out where another realtime source is brought, and gives its own the options', () => {
+    const credential = { agentId: 'bob', apiBaseUrl: 'http://127.0.0.1:4000' };
+    expect(names(compose({ credential, plugins: [plugin('tide', [services.realtime])] }))).toEqual([
+      '@cleocode/store',
+      '@cleocode/transport-http',
+      '@cleocode/plugin-poller',
+      '@cleocode/plugin-heartbeat',
+      'tide',
+    ]);
+    expect(compose({ credential, sse: { watchdogMs: 9 } })[2]!.options).toEqual({ watchdogMs: 9 });
+    const own = compose({ credential, sse: { watchdogMs: 9 }, plugins: [sse({ endpoint: '/s' })] });
+    expect(own.at(-1)!.options).toEqual({ endpoint: '/s', watchdogMs: 9 });
+  });
+
   it('lays options over those of a poller or heartbeat that is brought', () => {
     const plugins = compose({ poller: { groups: ['g'] }, plugins: [poller({ intervalMs: 100 })] });
     expect(plugins.at(-1)!.options).toEqual({ intervalMs: 100, groups: ['g'] });
@@ -82,17 +106,19 @@ describe('composePlugins', () => {
     ['http://127.0.0.1:4000', {}, {}],
     ['http://10.0.0.7:4000', { allowInsecure: true }, { allowInsecure: true }],
   ] as const)(
-    'takes HTTP for %s, with what its credential allows',
+    'takes HTTP and a stream for %s, with what its credential allows',
     ([apiBaseUrl, transportConfig, options]) => {
       const credential = { agentId: 'bob', apiBaseUrl, ...(transportConfig && { transportConfig }) };
       const plugins = compose({ credential });
       expect(names(plugins)).toEqual([
         '@cleocode/store',
         '@cleocode/transport-http',
+        '@cleocode/plugin-sse',
         '@cleocode/plugin-poller',
         '@cleocode/plugin-heartbeat',
       ]);
       expect(plugins[1]!.options).toEqual(options);
+      expect(plugins[2]!.options).toEqual(options);
     },
   );
 

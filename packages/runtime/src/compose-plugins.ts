@@ -2,8 +2,9 @@ import type { Transport } from '@cleocode/contracts';
 import { isPlugin, type Plugin } from '@cleocode/kernel';
 import { type HeartbeatOptions, heartbeat } from '@cleocode/plugin-heartbeat';
 import { type PollerOptions, poller } from '@cleocode/plugin-poller';
+import { type SseOptions, sse } from '@cleocode/plugin-sse';
 import { store } from '@cleocode/store';
-import { type Backend, transportPlugin } from './transport.ts';
+import { type Backend, transportPlugins } from './transport.ts';
 
 export interface Composition {
   /** The state folder: `state.db`, and `signaldock.db` for the embedded backend. */
@@ -14,6 +15,8 @@ export interface Composition {
   poller?: PollerOptions;
   /** For the heartbeat, the same way. */
   heartbeat?: HeartbeatOptions;
+  /** For the stream of an HTTP backend, the same way. */
+  sse?: SseOptions;
   /** The agent's own plugins, in their order. */
   plugins?: readonly Plugin[];
   /** The agent's own transport. */
@@ -21,7 +24,8 @@ export interface Composition {
 }
 
 /**
- * The plugins of a resident agent: the default ones (store, transport by the credential, poller, heartbeat), then its own.
+ * The plugins of a resident agent: the default ones (store, transport by the credential and the stream that goes with it,
+ * poller, heartbeat), then its own.
  *
  * A default plugin is left out when the agent brings one of the same name, or one that provides a service it would
  * provide. Throws `E_TRANSPORT_UNAVAILABLE` when no transport serves the credential's backend.
@@ -32,7 +36,7 @@ export function composePlugins(composition: Composition): Plugin[] {
   const brought = [...own, ...(isPlugin(transport) ? [transport] : [])];
   const defaults = [
     store({ dir: stateDir, agent: credential.agentId }),
-    ...(transport || brought.some(provides('transport')) ? [] : [transportPlugin(credential, stateDir)]),
+    ...(transport || brought.some(provides('transport')) ? [] : transportPlugins(composition)),
     poller(composition.poller),
     heartbeat(composition.heartbeat),
   ];
@@ -57,5 +61,7 @@ function withOptions(plugin: Plugin, given: Composition): Plugin {
     return poller({ ...(options as PollerOptions | undefined), ...given.poller });
   if (given.heartbeat && definition.name === heartbeat.definition.name)
     return heartbeat({ ...(options as HeartbeatOptions | undefined), ...given.heartbeat });
+  if (given.sse && definition.name === sse.definition.name)
+    return sse({ ...(options as SseOptions | undefined), ...given.sse });
   return plugin;
 }

@@ -1,5 +1,6 @@
 import { type AgentCredential, CleoError, type Transport } from '@cleocode/contracts';
 import type { Plugin } from '@cleocode/kernel';
+import { type SseOptions, sse } from '@cleocode/plugin-sse';
 import { HttpTransport, httpTransport } from '@cleocode/transport-http';
 import { LocalTransport, localTransport } from '@cleocode/transport-local';
 
@@ -8,17 +9,22 @@ export type Backend = Pick<AgentCredential, 'agentId' | 'apiBaseUrl'> &
   Partial<Pick<AgentCredential, 'apiKey' | 'transportConfig'>>;
 
 /**
- * The transport that serves a credential's backend, as a plugin: the embedded one for `local:`, HTTP for an http(s) address.
- * The key is not needed: the plugin asks the `agent` service for it. Throws `E_TRANSPORT_UNAVAILABLE`.
+ * The transport that serves a credential's backend, as plugins: the embedded one for `local:`, HTTP and a stream beside it for
+ * an http(s) address. The key is not needed: they ask the `agent` service for it. Throws `E_TRANSPORT_UNAVAILABLE`.
  */
-export function transportPlugin(backend: Backend, stateDir: string): Plugin {
-  return kindOf(backend) === 'local'
-    ? localTransport({ dir: stateDir })
-    : httpTransport(httpOptions(backend));
+export function transportPlugins(wanted: {
+  credential: Backend;
+  stateDir: string;
+  sse?: SseOptions;
+}): Plugin[] {
+  const { credential, stateDir } = wanted;
+  if (kindOf(credential) === 'local') return [localTransport({ dir: stateDir })];
+  const options = httpOptions(credential);
+  return [httpTransport(options), sse({ ...options, ...wanted.sse })];
 }
 
 /**
- * The same transport, connected, for use without a kernel; over HTTP it takes the credential's key. The caller disconnects it.
+ * The transport of a credential's backend, connected, for use without a kernel; over HTTP it takes the credential's key. The caller disconnects it.
  * Throws `E_TRANSPORT_UNAVAILABLE`, and whatever connecting throws.
  */
 export async function connectTransport(backend: Backend, stateDir: string): Promise<Transport> {
