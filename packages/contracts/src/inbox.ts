@@ -1,4 +1,5 @@
 import type { ConduitMessage } from './message.ts';
+import type { Problem } from './problem.ts';
 
 /** Where messages come from, as the inbox needs to know it. */
 export interface IntakeSource {
@@ -50,7 +51,7 @@ export type InboxEvent =
   /** Finished before, in an earlier run or as another copy: not handled again, only acked. */
   | { type: 'known'; message: ConduitMessage }
   /** The inbox cannot work (`storage_full`, `ack_failing`, …) or can again (`resolved`). */
-  | { type: 'problem'; code: string; message: string; resolved: boolean }
+  | ({ type: 'problem'; resolved: boolean } & Problem)
   /** Something was deferred, and there is room again: scan now. */
   | { type: 'room' }
   /** The agent is stopping: nothing more is taken in, what is being handled may still finish. */
@@ -68,7 +69,7 @@ export interface InboxStats {
   dropped: number;
   /** Done but not yet acked at the backend. */
   unacked: number;
-  problems: { code: string; message: string; sinceMs: number }[];
+  problems: (Problem & { sinceMs: number })[];
 }
 
 /**

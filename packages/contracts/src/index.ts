@@ -6,6 +6,7 @@ export * from './intake.ts';
 export * from './journal.ts';
 export * from './mentions.ts';
 export * from './message.ts';
+export * from './problem.ts';
 export * from './realtime.ts';
 export * from './retry-after.ts';
 export * from './secret.ts';

@@ -1,6 +1,8 @@
 import {
   type CleoError,
   type Inbox,
+  type Problem,
+  problemOf,
   type Realtime,
   type RealtimeState,
   watchForStalls,
@@ -47,7 +49,7 @@ export interface StreamStatus {
   /** Milliseconds since the last bytes; absent before the first. */
   lastReceiveAgeMs?: number;
   /** Why the stream is not live; absent while it is. */
-  problem?: { code: string; message: string; hint?: string };
+  problem?: Problem;
   /** Milliseconds until the next connection is attempted; absent while one is there. */
   retryInMs?: number;
   /** Messages the stream has brought. */
@@ -105,6 +107,10 @@ export class StreamIntake implements Realtime {
     return this.#aliveAt === undefined ? undefined : performance.now() - this.#aliveAt;
   }
 
+  get problem(): Problem | undefined {
+    return this.#problem && problemOf(this.#problem);
+  }
+
   onChange(listener: (state: RealtimeState) => void): () => void {
     return this.#listeners.add(listener);
   }
@@ -114,7 +120,7 @@ export class StreamIntake implements Realtime {
     return {
       state: this.#state,
       ...(age !== undefined && { lastReceiveAgeMs: age }),
-      ...(this.#problem && { problem: shown(this.#problem) }),
+      ...(this.#problem && { problem: problemOf(this.#problem) }),
       ...(this.#retryAt !== undefined && { retryInMs: Math.max(0, this.#retryAt - performance.now()) }),
       received: this.#received,
       unreadable: this.#unreadable,
@@ -259,8 +265,4 @@ export class StreamIntake implements Realtime {
     if (this.#options.pollMs !== undefined && state !== 'live') this.look();
     this.#listeners.tell(state);
   }
-}
-
-function shown({ code, message, hint }: CleoError): NonNullable<StreamStatus['problem']> {
-  return { code, message, ...(hint !== undefined && { hint }) };
 }

@@ -1,4 +1,4 @@
-import type { CleoError, Realtime, RealtimeState, Transport } from '@cleocode/contracts';
+import type { CleoError, Problem, Realtime, RealtimeState, Transport } from '@cleocode/contracts';
 import { Acks } from './acks.ts';
 import { catchUp } from './catch-up.ts';
 import { asCleoError, unusable } from './errors.ts';
@@ -111,6 +111,10 @@ export class SseConnectionService implements Realtime {
 
   get lastReceiveAgeMs(): number | undefined {
     return this.#run?.intake.lastReceiveAgeMs;
+  }
+
+  get problem(): Problem | undefined {
+    return this.#run?.intake.problem;
   }
 
   onChange(listener: (state: RealtimeState) => void): () => void {

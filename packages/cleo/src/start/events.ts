@@ -1,4 +1,10 @@
-import { errorText, type InboxEvent } from '@cleocode/contracts';
+import {
+  errorText,
+  type InboxEvent,
+  type Problem,
+  type Realtime,
+  type RealtimeState,
+} from '@cleocode/contracts';
 import type { StopReport } from '@cleocode/kernel';
 
 /** What `cleo agent start --json` writes, one per line; scripts rely on the names. */
@@ -21,11 +27,17 @@ export type AgentEvent =
   | { event: 'failed'; agentId: string; id: string; attempt: number; error: string; retryInMs?: number }
   | { event: 'dead'; agentId: string; id: string; attempts: number; error: string }
   | { event: 'dropped'; agentId: string; id: string; plugin: string; reason: string }
-  | { event: 'problem'; agentId: string; code: string; message: string; resolved: boolean }
+  | ({ event: 'problem'; agentId: string; resolved: boolean } & Problem)
+  /** Whether messages come by themselves; `problem` says why not. */
+  | { event: 'realtime'; agentId: string; state: RealtimeState; problem?: Problem | undefined }
   | ({ event: 'stopped'; agentId: string } & Pick<
       StopReport,
       'reason' | 'drained' | 'released' | 'forced' | 'ok'
     >);
+
+export function realtimeEvent(agentId: string, { state, problem }: Realtime): AgentEvent {
+  return { event: 'realtime', agentId, state, problem };
+}
 
 /** An inbox event as the command tells it; undefined for those that are the sources' business. */
 export function agentEvent(agentId: string, event: InboxEvent): AgentEvent | undefined {
@@ -59,8 +71,8 @@ export function agentEvent(agentId: string, event: InboxEvent): AgentEvent | und
       return { event: 'dropped', agentId, id: message.id, plugin, reason };
     }
     case 'problem': {
-      const { code, message, resolved } = event;
-      return { event: 'problem', agentId, code, message, resolved };
+      const { code, message, hint, resolved } = event;
+      return { event: 'problem', agentId, code, message, hint, resolved };
     }
     default:
       return undefined;

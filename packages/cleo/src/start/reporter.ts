@@ -54,6 +54,8 @@ function describer(output: Output, { named, whole }: ReporterOptions): (event: A
           : `${bad('!')} ${event.code}: ${excerpt(event.message, EXCERPT)}`;
       case 'stopped':
         return stopped(event);
+      // The stream says these in the log, with more words.
+      case 'realtime':
       case 'done':
         return '';
     }

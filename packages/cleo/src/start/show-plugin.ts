@@ -2,7 +2,7 @@ import { services } from '@cleocode/contracts';
 import { definePlugin, type Plugin } from '@cleocode/kernel';
 import type { Output } from '../output.ts';
 import { ownVersion } from '../version.ts';
-import { type AgentEvent, agentEvent } from './events.ts';
+import { type AgentEvent, agentEvent, realtimeEvent } from './events.ts';
 
 export interface ShowOptions {
   output: Output;
@@ -23,13 +23,18 @@ export function showPlugin({ output, report, shows, onStart }: ShowOptions): Plu
     version: ownVersion(),
     apiVersion: 1,
     requires: { inbox: services.inbox, agent: services.agent, transport: services.transport },
-    setup(ctx, _options, { inbox, agent, transport }) {
+    optional: { realtime: services.realtime },
+    setup(ctx, _options, { inbox, agent, transport, realtime }) {
       ctx.on('init', () => {
         const stopObserving = inbox.observe((event) => {
           const told = agentEvent(agent.id, event);
           if (told) report(told);
         });
         ctx.defer(stopObserving);
+        if (!realtime) return;
+        const tell = () => report(realtimeEvent(agent.id, realtime));
+        tell();
+        ctx.defer(realtime.onChange(tell));
       });
       ctx.on('start', () => {
         const showing = shows();
