@@ -13,7 +13,7 @@ import type { Outbox } from './delivery.ts';
 import type { Item, Lane } from './lanes.ts';
 import type { InboxOptions } from './options.ts';
 import { GAVE_UP, PatientJournal } from './patient-journal.ts';
-import type { Problems } from './problems.ts';
+import { NO_HANDLER, type Problems } from './problems.ts';
 
 /** What a dispatcher works with. */
 export interface DispatcherParts {
@@ -86,7 +86,7 @@ export class Dispatcher {
     // Called again from inside the loop when a message ends at once: the loop goes on with it, no deeper.
     if (!this.#open || this.#pumping || this.#ready.length === 0) return;
     if (!this.#parts.hooks.handlesMessages) {
-      this.#parts.problems.report('no_handler', 'no plugin handles messages: they wait at the backend');
+      this.#parts.problems.report(NO_HANDLER);
       return;
     }
     this.#pumping = true;

@@ -13,7 +13,7 @@ import { Acker } from './acker.ts';
 import { Dispatcher, type DispatcherParts } from './dispatcher.ts';
 import { type Item, Lanes } from './lanes.ts';
 import { type InboxOptions, withDefaults } from './options.ts';
-import { type ProblemEvent, Problems } from './problems.ts';
+import { acksFailing, type ProblemEvent, Problems } from './problems.ts';
 import { isWhole, remainsOf, UNUSABLE } from './unusable.ts';
 
 /** What the inbox works with; known once the plugins are set up. */
@@ -68,7 +68,7 @@ export class KernelInbox implements Inbox {
       ack: parts.ack,
       onState: (error) => {
         if (error === undefined) this.#problems.resolve('ack_failing');
-        else this.#problems.report('ack_failing', `acks are not getting through: ${errorText(error)}`);
+        else this.#problems.report(acksFailing(error));
       },
       onRefused: (ids, error) =>
         parts.logger.error('the backend refuses an ack', { messageIds: ids, error: errorText(error) }),
@@ -214,7 +214,8 @@ export class KernelInbox implements Inbox {
   }
 
   #announce(event: ProblemEvent): void {
-    const fields = { inboxEvent: event.type, code: event.code, problem: event.message };
+    const { type: inboxEvent, code, message: problem, hint } = event;
+    const fields = { inboxEvent, code, problem, hint };
     if (event.resolved) this.#open?.parts.logger.info('the inbox works again', fields);
     else this.#open?.parts.logger.error('the inbox cannot work', fields);
     this.#emit(event);

@@ -76,11 +76,18 @@ it('takes the problem for solved only when everything that failed has worked', a
   ]);
 });
 
-it('calls an error without a code of its own a storage error, and keeps its text', async () => {
+it('calls an error without a code of its own a storage error, keeps its text, and says what happens next', async () => {
   const { ask, problems } = patient(new FaultyJournal());
   void ask.ask(() => Promise.reject(new Error('what is this?')), 'a');
   await vi.advanceTimersByTimeAsync(100);
-  expect(problems.list()).toEqual([{ code: 'storage_error', message: 'what is this?', sinceMs: 100 }]);
+  expect(problems.list()).toEqual([
+    {
+      code: 'storage_error',
+      message: 'what is this?',
+      hint: expect.stringContaining('tried again by itself'),
+      sinceMs: 100,
+    },
+  ]);
 });
 
 it('says that the journal does not answer, after 10 s, until it does', async () => {

@@ -1,5 +1,12 @@
-import { backoff, isThenable, type Journal, type MaybePromise, pause } from '@cleocode/contracts';
-import { type Problems, storageProblem } from './problems.ts';
+import {
+  backoff,
+  isThenable,
+  type Journal,
+  type MaybePromise,
+  type Problem,
+  pause,
+} from '@cleocode/contracts';
+import { journalFailing, journalStalled, type Problems } from './problems.ts';
 
 /** What an operation answers when the inbox gave up before the journal worked. */
 export const GAVE_UP = Symbol('gave up');
@@ -40,10 +47,10 @@ export class PatientJournal {
 
   async #persist<T>(first: Promise<T>, operation: Operation<T>, key: string): Promise<T | typeof GAVE_UP> {
     let troubled = false;
-    const trouble = (code: string, message: string): void => {
+    const trouble = (problem: Problem): void => {
       if (!troubled) this.#troubled += 1;
       troubled = true;
-      this.#problems.report(code, message);
+      this.#problems.report(problem);
     };
     let answer: MaybePromise<T> = first;
     for (let failures = 0; ; failures++) {
@@ -53,8 +60,7 @@ export class PatientJournal {
         if (troubled && this.#troubled === 0) this.#problems.resolve('storage');
         return value;
       } catch (error) {
-        const { code, message } = storageProblem(error);
-        trouble(code, message);
+        trouble(journalFailing(error));
         await pause(backoff(failures, RETRY_BASE_MS, RETRY_CAP_MS), this.#givenUp);
         if (this.#givenUp.aborted) return GAVE_UP;
       }
@@ -63,10 +69,9 @@ export class PatientJournal {
   }
 
   /** A journal that does not answer must not be asked again, it may be at work; but somebody should know. */
-  async #orStalled<T>(answer: MaybePromise<T>, trouble: (code: string, message: string) => void): Promise<T> {
+  async #orStalled<T>(answer: MaybePromise<T>, trouble: (problem: Problem) => void): Promise<T> {
     const timer = setTimeout(() => {
-      if (!this.#givenUp.aborted)
-        trouble('storage_stalled', `the journal has not answered for ${STALLED_MS} ms`);
+      if (!this.#givenUp.aborted) trouble(journalStalled(STALLED_MS));
     }, STALLED_MS);
     // It ends no wait: a process that has nothing else to do may exit.
     timer.unref();

@@ -114,7 +114,12 @@ it('says in the log what keeps the inbox from working, and when it works again',
   await until(() => bench.eventsOf('problem').length === 1);
   journal.broken.clear();
   await until(() => bench.eventsOf('problem').length === 2);
-  const fields = { inboxEvent: 'problem', code: 'storage_full', problem: 'no space left on the device' };
+  const fields = {
+    inboxEvent: 'problem',
+    code: 'storage_full',
+    problem: 'no space left on the device',
+    hint: expect.any(String),
+  };
   expect(bench.log.records.filter(({ fields: { code } }) => code)).toEqual([
     { level: 'error', message: 'the inbox cannot work', fields },
     { level: 'info', message: 'the inbox works again', fields },
