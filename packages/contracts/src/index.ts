@@ -15,6 +15,7 @@ export { defineService, type ServiceOf, type ServiceRef } from './service.ts';
 export * from './stall.ts';
 export * from './timing.ts';
 export * from './transport.ts';
+export * from './transport-call.ts';
 export * from './wire.ts';
 export * from './wire-http.ts';
 export * from './wire-requests.ts';

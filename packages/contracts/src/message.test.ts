@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_CONTENT_BYTES, messageKey, messageSchema } from './message.ts';
+import { conversationOf, isMessage, MAX_CONTENT_BYTES, messageKey, messageSchema } from './message.ts';
 
 const message = { id: 'm1', from: 'alice', content: 'hi', timestamp: '2026-01-01T00:00:00Z' };
 
@@ -38,6 +38,36 @@ describe('messageKey', () => {
 
   it('is the id otherwise', () => {
     expect(messageKey({ id: 'm1' })).toBe('m1');
+  });
+});
+
+describe('conversationOf', () => {
+  it('is the thread, else the group message, else the sender', () => {
+    const whole = { threadId: 't', groupId: 'g', from: 'alice' };
+    expect(conversationOf(whole)).toBe('t');
+    expect(conversationOf({ groupId: 'g', from: 'alice' })).toBe('g');
+    expect(conversationOf({ from: 'alice' })).toBe('alice');
+  });
+});
+
+describe('isMessage', () => {
+  it('takes what has an id, a sender and text, be it empty', () => {
+    expect(isMessage(message)).toBe(true);
+    expect(isMessage({ id: 'm1', from: 'alice', content: '' })).toBe(true);
+  });
+
+  it.each([
+    null,
+    undefined,
+    'text',
+    {},
+    { ...message, id: '' },
+    { ...message, id: 7 },
+    { ...message, from: '' },
+    { ...message, from: undefined },
+    { ...message, content: null },
+  ])('refuses %o', (value) => {
+    expect(isMessage(value)).toBe(false);
   });
 });
 

@@ -34,5 +34,29 @@ export function messageKey(message: Pick<ConduitMessage, 'id' | 'groupId'>): str
   return message.groupId ?? message.id;
 }
 
+/** What a message keeps its order in: its conversation, as far as it says. */
+export function conversationOf({
+  threadId,
+  groupId,
+  from,
+}: Pick<ConduitMessage, 'threadId' | 'groupId' | 'from'>): string {
+  return threadId ?? groupId ?? from;
+}
+
+/**
+ * Whether `value` has what no message can do without: an id, a sender and text. A transport may be anyone's, so what it hands
+ * over is looked at once; the whole schema would cost more and change nothing.
+ */
+export function isMessage(value: unknown): value is ConduitMessage {
+  if (typeof value !== 'object' || value === null) return false;
+  const { id, from, content } = value as Record<string, unknown>;
+  // An agent without an id is `''`: a message from nobody must not pass for its own.
+  return isText(id) && isText(from) && typeof content === 'string';
+}
+
 /** The largest message content a SignalDock backend takes, in bytes of UTF-8. */
 export const MAX_CONTENT_BYTES = 1024 * 1024;
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}

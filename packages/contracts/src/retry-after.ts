@@ -1,3 +1,5 @@
+import { CleoError } from './errors.ts';
+
 /** Longer ones are taken for a mistake: no header may silence an agent for good. */
 const CAP_MS = 15 * 60_000;
 
@@ -11,6 +13,11 @@ export function retryAfterMs(header: string | undefined, serverTime: number): nu
   // An HTTP date begins with the day of the week; `Date.parse` would take much else for a date.
   const at = /^[A-Z]/.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(at) ? undefined : capped(at - serverTime);
+}
+
+/** Milliseconds that whoever failed asked to be left alone, at most 15 minutes; 0 when `error` does not say. */
+export function pauseAskedBy(error: unknown): number {
+  return CleoError.is(error) ? capped(error.retryAfterMs ?? 0) : 0;
 }
 
 function capped(ms: number): number {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { backoff, isThenable, pause, Waiters, withDeadline } from './timing.ts';
+import { backoff, callWithin, isThenable, MAX_TIMER_MS, pause, Waiters, withDeadline } from './timing.ts';
 
 const never = () => new Promise<never>(() => {});
 const rejection = (promise: Promise<unknown>) =>
@@ -55,6 +55,68 @@ describe('withDeadline and a signal', () => {
     expect(await rejection(withDeadline(work, 1_000, () => 'late', AbortSignal.abort('over')))).toBe('over');
     expect(vi.getTimerCount()).toBe(0);
   });
+});
+
+describe('callWithin', () => {
+  it('gives what the work gives, also when that is no promise', async () => {
+    expect(
+      await callWithin(
+        { timeoutMs: 1_000 },
+        () => 'late',
+        () => 7,
+      ),
+    ).toBe(7);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('gives up on work that never looks at its signal, and aborts that signal with the error', async () => {
+    let seen: AbortSignal | undefined;
+    const call = callWithin(
+      { timeoutMs: 1_000 },
+      () => 'late',
+      (signal) => {
+        seen = signal;
+        return never();
+      },
+    );
+    const waiting = rejection(call);
+    await vi.advanceTimersByTimeAsync(999);
+    expect(seen?.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect([await waiting, seen?.reason]).toEqual(['late', 'late']);
+  });
+
+  it('ends with the reason of the signal it was given, and begins nothing under one that has aborted', async () => {
+    const abort = new AbortController();
+    const bounds = { timeoutMs: 1_000, signal: abort.signal };
+    const waiting = rejection(callWithin(bounds, () => 'late', never));
+    abort.abort('stopping');
+    expect(await waiting).toBe('stopping');
+    const work = vi.fn();
+    expect(await rejection(callWithin(bounds, () => 'late', work))).toBe('stopping');
+    expect([work.mock.calls.length, vi.getTimerCount()]).toEqual([0, 0]);
+  });
+
+  it('contains work that throws instead of rejecting', async () => {
+    const thrown = new Error('at once');
+    const call = callWithin(
+      { timeoutMs: 1_000 },
+      () => 'late',
+      () => {
+        throw thrown;
+      },
+    );
+    expect(await rejection(call)).toBe(thrown);
+  });
+});
+
+it('MAX_TIMER_MS is the longest a timer waits', async () => {
+  const fired = vi.fn();
+  setTimeout(fired, MAX_TIMER_MS);
+  await vi.advanceTimersByTimeAsync(MAX_TIMER_MS - 1);
+  expect(fired).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(fired).toHaveBeenCalledOnce();
 });
 
 describe('pause', () => {

@@ -1,3 +1,6 @@
+/** The longest a timer can wait, in milliseconds; what is longer would fire at once. */
+export const MAX_TIMER_MS = 2_147_483_647;
+
 /**
  * Waits for `work` at most `ms` milliseconds, then rejects with what `timedOut` makes; or, earlier, with the reason of `signal`.
  * The late outcome of `work` goes to nobody. The timer keeps the process alive and is always cleared: a deadline that the
@@ -24,6 +27,34 @@ export function withDeadline<T>(
     );
     if (signal?.aborted) onAbort();
   });
+}
+
+/** What bounds a call to the outside. */
+export interface CallBounds {
+  /** Milliseconds the call may take. */
+  timeoutMs: number;
+  /** Ends the call early; it then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs `work` with a signal of its own, which aborts at the deadline or with `bounds.signal`. The promise settles then even if
+ * `work` never looks at its signal. Work that throws instead of rejecting is contained; under a signal that has aborted it is
+ * not begun.
+ */
+export async function callWithin<T>(
+  { timeoutMs, signal }: CallBounds,
+  timedOut: () => unknown,
+  work: (signal: AbortSignal) => T | PromiseLike<T>,
+): Promise<T> {
+  const own = new AbortController();
+  try {
+    signal?.throwIfAborted();
+    return await withDeadline((async () => work(own.signal))(), timeoutMs, timedOut, signal);
+  } catch (error) {
+    own.abort(error);
+    throw error;
+  }
 }
 
 /** Resolves after `ms` milliseconds, or at once (without rejecting) when `signal` aborts. */
