@@ -92,6 +92,17 @@ it('waits at least as long as the backend asks', async () => {
   expect(times[1]! - times[0]!).toBe(20_000);
 });
 
+it('waits a quarter of an hour at most, however long the backend asks to be left alone', async () => {
+  const times: number[] = [];
+  const { acker } = ackerOf(async () => {
+    times.push(performance.now());
+    if (times.length === 1) throw new WireError('E_RATE_LIMIT', 'slow down', { retryAfterMs: 86_400_000 });
+  });
+  acker.add(ids(1));
+  await pass(3_600_000);
+  expect(times[1]! - times[0]!).toBe(900_000);
+});
+
 it('asks again when a request is not answered within 10 s, and aborts it', async () => {
   const signals: AbortSignal[] = [];
   const { acker, states, requests } = ackerOf((_ids, signal) => {

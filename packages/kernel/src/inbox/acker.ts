@@ -1,4 +1,4 @@
-import { backoff, CleoError, pause, withDeadline } from '@cleocode/contracts';
+import { backoff, CleoError, callWithin, pause, pauseAskedBy, withDeadline } from '@cleocode/contracts';
 
 export interface AckerOptions {
   ack(ids: string[], signal: AbortSignal): Promise<void>;
@@ -61,7 +61,7 @@ export class Acker {
         this.#failures = 0;
       } else if (!closed.aborted) {
         if (this.#failures === 0) this.#options.onState(error);
-        const wait = Math.max(backoff(this.#failures, RETRY_BASE_MS, RETRY_CAP_MS), retryAfter(error));
+        const wait = Math.max(backoff(this.#failures, RETRY_BASE_MS, RETRY_CAP_MS), pauseAskedBy(error));
         this.#failures += 1;
         await pause(wait, closed);
       }
@@ -88,18 +88,12 @@ export class Acker {
 
   /** One request. Answers its error, if any. */
   async #send(batch: string[]): Promise<unknown> {
-    const request = new AbortController();
+    const bounds = { timeoutMs: DEADLINE_MS, signal: this.#closed.signal };
+    const timedOut = () => new Error(`no answer to an ack within ${DEADLINE_MS} ms`);
     try {
-      this.#closed.signal.throwIfAborted();
-      await withDeadline(
-        this.#options.ack(batch, request.signal),
-        DEADLINE_MS,
-        () => new Error(`no answer to an ack within ${DEADLINE_MS} ms`),
-        this.#closed.signal,
-      );
+      await callWithin(bounds, timedOut, (signal) => this.#options.ack(batch, signal));
       return undefined;
     } catch (error) {
-      request.abort(error);
       return error ?? new Error('ack failed');
     }
   }
@@ -110,8 +104,4 @@ function isRefused(error: unknown): boolean {
   return (
     CleoError.is(error) && (error.code.startsWith('E_VALIDATION') || error.code.startsWith('E_NOT_FOUND'))
   );
-}
-
-function retryAfter(error: unknown): number {
-  return CleoError.is(error) ? (error.retryAfterMs ?? 0) : 0;
 }

@@ -5,6 +5,7 @@ import {
   type InboxEvent,
   type InboxStats,
   type IntakeSource,
+  isMessage,
   messageKey,
   type ReceiveResult,
   Waiters,
@@ -14,7 +15,7 @@ import { Dispatcher, type DispatcherParts } from './dispatcher.ts';
 import { type Item, Lanes } from './lanes.ts';
 import { type InboxOptions, withDefaults } from './options.ts';
 import { acksFailing, type ProblemEvent, Problems } from './problems.ts';
-import { isWhole, remainsOf, UNUSABLE } from './unusable.ts';
+import { remainsOf, UNUSABLE } from './unusable.ts';
 
 /** What the inbox works with; known once the plugins are set up. */
 export interface InboxParts
@@ -102,7 +103,7 @@ export class KernelInbox implements Inbox {
     const { parts, dispatcher } = this.#open;
     this.#lanes.proceed(source);
     for (const message of messages) {
-      if (!isWhole(message)) this.#setAside(message, source, result);
+      if (!isMessage(message)) this.#setAside(message, source, result);
       else if (message.from === parts.agentId) this.#skipOwn(message, source, result);
       else this.#take(message, source, result);
     }
@@ -113,7 +114,7 @@ export class KernelInbox implements Inbox {
   /** Takes one message that its caller keeps until it is taken, or answers why not. */
   offer(message: ConduitMessage): Refusal | undefined {
     if (!this.#open || this.#closed) return 'closed';
-    if (!isWhole(message)) return 'invalid';
+    if (!isMessage(message)) return 'invalid';
     if (message.from === this.#open.parts.agentId) return 'own';
     if (this.#lanes.get(messageKey(message))) return 'duplicate';
     return this.receive([message], { name: 'dispatch', ackable: false }).accepted === 1 ? undefined : 'full';

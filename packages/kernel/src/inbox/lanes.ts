@@ -1,5 +1,4 @@
-import type { ConduitMessage, IntakeSource } from '@cleocode/contracts';
-import { messageKey } from '@cleocode/contracts';
+import { type ConduitMessage, conversationOf, type IntakeSource, messageKey } from '@cleocode/contracts';
 import type { HookEntry } from '../hooks.ts';
 import type { Attempt } from './attempt.ts';
 import { type Gap, narrowed, overtakes, widened } from './gap.ts';
@@ -80,7 +79,7 @@ export class Lanes {
   /** Puts one message at the end of its lane, or says no and notes the gap. */
   accept(message: ConduitMessage, source: IntakeSource, unusable?: string): Item | undefined {
     const key = messageKey(message);
-    const name = message.threadId ?? message.groupId ?? message.from;
+    const name = conversationOf(message);
     let lane = this.#lanes.get(name);
     if (this.room === 0 || overtakes(this.#gap, source, this.#taken)) {
       this.#gap = widened(this.#gap, message, source);

@@ -3,14 +3,6 @@ import { type ConduitMessage, errorText } from '@cleocode/contracts';
 /** What an unusable message is buried with. */
 export const UNUSABLE = 'not a message: it lacks an id, a sender or text content';
 
-/** A transport may be anyone's: what it hands over is looked at once. */
-export function isWhole(message: unknown): message is ConduitMessage {
-  if (typeof message !== 'object' || message === null) return false;
-  const { id, from, content } = message as Record<string, unknown>;
-  // An agent without an id is `''`: a message from nobody must not pass for its own.
-  return isText(id) && isText(from) && typeof content === 'string';
-}
-
 /**
  * What is left of something that is no message: enough to keep it as a dead letter and to ack it, so that it does not come
  * back for ever. `undefined` when it has no id to ack.
