@@ -69,7 +69,7 @@ export class Hearing {
   #inInbox(inbox: Pick<Inbox, 'stats' | 'room'>): Obstacle[] {
     const found = inbox
       .stats()
-      .problems.map(({ code, message }) => obstacle({ code, message }, 'messages cannot be handled'));
+      .problems.map(({ sinceMs: _, ...problem }) => obstacle(problem, 'messages cannot be handled'));
     if (this.#lasting('full', inbox.room === 0) > FULL_MS)
       found.push(
         obstacle(

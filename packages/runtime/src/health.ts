@@ -1,0 +1,99 @@
+import {
+  type Inbox,
+  type InboxStats,
+  type IntakeMonitor,
+  type Problem,
+  type Realtime,
+  type RealtimeState,
+  services,
+  type Transport,
+} from '@cleocode/contracts';
+import { type PresenceMonitor, type PresenceState, presence } from '@cleocode/plugin-heartbeat';
+
+/** Who knows how an agent is. A plugin that declares {@link healthServices} is given them. */
+export interface HealthSources {
+  transport: Pick<Transport, 'name'>;
+  inbox: Pick<Inbox, 'stats'>;
+  intake?: IntakeMonitor | undefined;
+  realtime?: Realtime | undefined;
+  presence?: PresenceMonitor | undefined;
+}
+
+/** The services to declare in order to be able to ask {@link agentHealth}. */
+export const healthServices = {
+  requires: { transport: services.transport, inbox: services.inbox },
+  optional: { intake: services.intake, realtime: services.realtime, presence },
+};
+
+export interface HealthProblem extends Problem {
+  /** `error`: the agent does not do what it is there for. `warning`: it does, by other means or for now. */
+  severity: 'error' | 'warning';
+}
+
+/** How an agent is, as far as its parts can prove it. Ages are in milliseconds. */
+export interface AgentHealth {
+  /** No problem is an error. */
+  healthy: boolean;
+  /** Name of the transport. */
+  transport: string;
+  realtime: {
+    /** `off`: there is no stream beside the transport. */
+    state: RealtimeState | 'off';
+    /** Since the latest proof that messages arrive, by stream or poll; absent before the first. */
+    lastReceiveAgeMs?: number;
+  };
+  inbox: Omit<InboxStats, 'problems'>;
+  presence: {
+    /** What others see. */
+    state: PresenceState;
+    /** Since the backend last took a heartbeat; absent before the first. */
+    lastBeatAgeMs?: number;
+  };
+  /** What is wrong now and what to do about it, the worst first. */
+  problems: HealthProblem[];
+}
+
+/** Asks everybody who knows. Cheap, and changes nothing. */
+export function agentHealth(sources: HealthSources): AgentHealth {
+  const { transport, inbox, realtime } = sources;
+  const { problems: inInbox, ...counts } = inbox.stats();
+  const intake = sources.intake?.health();
+  const told = sources.presence?.status();
+  const unseen = told?.state === 'unknown';
+
+  const problems = [
+    ...inInbox.map(({ sinceMs: _, ...problem }) => as('error', problem)),
+    ...(told?.problems ?? []).map((problem) => as('error', problem)),
+    ...(told?.lastError ? [as(unseen ? 'error' : 'warning', told.lastError)] : []),
+    ...(intake?.problem ? [as('warning', intake.problem)] : []),
+    ...(realtime?.problem && realtime.state !== 'live' ? [as('warning', realtime.problem)] : []),
+  ];
+  const age = youngest(realtime?.lastReceiveAgeMs, intake?.lastReceiveAgeMs);
+  return {
+    healthy: problems.every(({ severity }) => severity !== 'error'),
+    transport: transport.name,
+    realtime: { state: realtime?.state ?? 'off', ...(age !== undefined && { lastReceiveAgeMs: age }) },
+    inbox: counts,
+    presence: {
+      state: told?.state ?? 'off',
+      ...(told?.lastBeatAgeMs !== undefined && { lastBeatAgeMs: Math.round(told.lastBeatAgeMs) }),
+    },
+    problems: worstFirst(problems),
+  };
+}
+
+function as(severity: HealthProblem['severity'], problem: Problem): HealthProblem {
+  return { severity, ...problem };
+}
+
+function youngest(...ages: (number | undefined)[]): number | undefined {
+  const known = ages.filter((age) => age !== undefined);
+  return known.length > 0 ? Math.round(Math.min(...known)) : undefined;
+}
+
+/** Several parts may tell of the same trouble: each code once, by its worst. */
+function worstFirst(problems: readonly HealthProblem[]): HealthProblem[] {
+  const errors = problems.filter(({ severity }) => severity === 'error');
+  const all = [...errors, ...problems.filter(({ severity }) => severity === 'warning')];
+  return all.filter(({ code }, index) => all.findIndex((other) => other.code === code) === index);
+}
