@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { AuthEvent, AuthStatus } from './auth.ts';
+import type { KeyRotation, RotateKeyOptions } from './key-rotation.ts';
 import type { Secret } from './secret.ts';
 
 /**
@@ -51,8 +53,15 @@ export interface AgentRegistryAPI {
   list(filter?: { active?: boolean }): Promise<AgentCredential[]>;
   update(agentId: string, patch: Partial<Omit<AgentCredential, 'agentId'>>): Promise<AgentCredential>;
   remove(agentId: string): Promise<void>;
-  /** Asks the backend for a new key, stores it, and answers it whole. */
-  rotateKey(agentId: string): Promise<{ agentId: string; newApiKey: string }>;
+  /**
+   * Asks the backend for a new key, stores it, and answers it whole. One rotation at a time: who comes while one runs gets
+   * its result, and one that was cut short goes on. Rejects without harm: the old key stays in use then.
+   */
+  rotateKey(agentId: string, options?: RotateKeyOptions): Promise<{ agentId: string; newApiKey: string }>;
+  /** The rotation that is under way, or whose old key is not forgotten yet. Absent: a registry that does not tell. */
+  rotation?(agentId: string): Promise<KeyRotation | null>;
+  /** Forgets the key that a finished rotation replaced; does nothing while there is none. */
+  retireKey?(agentId: string): Promise<void>;
   /** The most recently used active agent. */
   getActive(): Promise<AgentCredential | null>;
   markUsed(agentId: string): Promise<void>;
@@ -70,6 +79,8 @@ export interface Credential {
 /**
  * Who this process is, and its current key. No component stores a key: it asks {@link credential} for each request, so
  * a rotation is seen everywhere at once.
+ *
+ * The optional members came later. Whoever sends requests uses `refreshCredential`, which does without them.
  */
 export interface Agent {
   /** Known once the plugin that provides it has run its `init`. */
@@ -79,4 +90,15 @@ export interface Agent {
   onChange(listener: (credential: Credential) => void): () => void;
   /** A backend refused the current key. The holder re-reads its source; the state becomes visible to the operator. */
   reportUnauthorized(cause: unknown): void;
+  /**
+   * A backend answered 401 to `refused`, with `cause`. Resolves with whether {@link credential} now has another key: a
+   * request that changes nothing when repeated is then sent again, once. All who come at once share one look. Never rejects.
+   */
+  refresh?(refused: Secret, cause: unknown): Promise<boolean>;
+  /** A backend took `accepted`. Ends the state `failed` when that is the current key; costs nothing otherwise. */
+  reportAccepted?(accepted: Secret): void;
+  /** Whether the backend takes the current key, how old that is, and a rotation of it. */
+  auth?(): AuthStatus;
+  /** Runs after the key was refused, taken again, or replaced. Returns the unsubscribe function. */
+  onAuth?(listener: (event: AuthEvent) => void): () => void;
 }

@@ -106,9 +106,20 @@ export interface Transport {
   heartbeat?(report: PresenceReport, options?: RequestOptions): Promise<void>;
   setStatus?(report: PresenceReport, options?: RequestOptions): Promise<void>;
   isOnline?(agentId: string, options?: RequestOptions): Promise<AgentPresence>;
-  /** Asks the backend for a new key. The old one keeps working for `overlapSeconds` where the backend can. */
-  rotateKey?(options?: RequestOptions & { overlapSeconds?: number; idempotencyKey?: string }): Promise<{
+  /**
+   * Asks the backend for a new key. The old one keeps working for `overlapSeconds` where the backend can; with
+   * `keepUntilUsed` that time begins no earlier than the first use of the new key, so that a lost answer locks nobody out.
+   */
+  rotateKey?(
+    options?: RequestOptions & { overlapSeconds?: number; idempotencyKey?: string; keepUntilUsed?: boolean },
+  ): Promise<{
     apiKey: string;
     previousKeyExpiresAt?: string;
+    /** RFC 3339, by the backend's clock. */
+    issuedAt?: string;
   }>;
+  /** Makes a cheap request with this key in place of the current one. Rejects with `E_AUTH_…` when it is refused. */
+  verifyKey?(apiKey: string, options?: RequestOptions): Promise<void>;
+  /** Epoch milliseconds by the backend's clock, as far as its answers tell; `undefined` before the first. */
+  serverTime?(): number | undefined;
 }

@@ -84,7 +84,7 @@ export const store = definePlugin({
       replayer = new Replayer(store.deadLettersFor(agent.id), inbox);
       const onChange = (): void => {
         changed = true;
-        void agent.refresh();
+        void agent.reload();
       };
       const onReplaced = (error: CleoError): void =>
         ctx.logger.error(error.message, { code: error.code, hint: error.hint });
@@ -149,7 +149,7 @@ function registryOf(ready: () => Opened): AgentRegistryAPI {
   const refreshed = async <T>(change: (registry: AgentRegistryAPI) => Promise<T>): Promise<T> => {
     const { registry, agent } = ready();
     const result = await change(registry);
-    await agent.refresh();
+    await agent.reload();
     return result;
   };
   return {

@@ -50,16 +50,16 @@ describe('the agent', () => {
   it('tells its listeners when the stored credential changed, and only then', async () => {
     let now = stored;
     const { agent, changes } = agentOver(async () => now);
-    await agent.refresh();
+    await agent.reload();
     now = { ...stored, displayName: 'Robert', lastUsedAt: '2026-01-02T00:00:00Z' };
-    await agent.refresh();
+    await agent.reload();
     expect(changes).toEqual([]);
     now = { ...stored, apiKey: 'new' };
-    await agent.refresh();
-    await agent.refresh();
+    await agent.reload();
+    await agent.reload();
     expect(changes.map(({ apiKey }) => apiKey.reveal())).toEqual(['new']);
     now = { ...now, transportConfig: {} };
-    await agent.refresh();
+    await agent.reload();
     expect(changes).toHaveLength(2);
     expect(agent.credential()).toBe(changes[1]);
   });
@@ -75,7 +75,7 @@ describe('the agent', () => {
     agent.onChange(() => heard.push('last'));
     leave();
     now = { ...stored, apiKey: 'new' };
-    await agent.refresh();
+    await agent.reload();
     expect(changes).toHaveLength(1);
     expect(heard).toEqual(['last']);
     expect(logged).toMatchObject([{ level: 'error', fields: { error: 'listener broke' } }]);
@@ -86,7 +86,7 @@ describe('the agent', () => {
     const { agent, changes, logged } = agentOver(async () => now);
     now = { ...stored, apiKey: 'rotated elsewhere' };
     agent.reportUnauthorized(new Error('401'));
-    await agent.refresh();
+    await agent.reload();
     expect(changes.map(({ apiKey }) => apiKey.reveal())).toEqual(['rotated elsewhere']);
     expect(logged).toEqual([]);
   });
@@ -94,7 +94,7 @@ describe('the agent', () => {
   it('says once that the stored key itself is refused, with the cure and without the key', async () => {
     const { agent, logged } = agentOver(async () => stored);
     for (let times = 0; times < 100; times++) agent.reportUnauthorized(new Error('401'));
-    await agent.refresh();
+    await agent.reload();
     expect(logged).toMatchObject([
       {
         level: 'error',
@@ -108,13 +108,13 @@ describe('the agent', () => {
   it('keeps its last credential when the registry has none any more or cannot be read, and says each once', async () => {
     let get: AgentRegistryAPI['get'] = async () => null;
     const { agent, changes, logged } = agentOver((id) => get(id));
-    await agent.refresh();
-    await agent.refresh();
+    await agent.reload();
+    await agent.reload();
     get = async () => {
       throw new Error('no disk');
     };
-    await agent.refresh();
-    await agent.refresh();
+    await agent.reload();
+    await agent.reload();
     expect(agent.credential().apiKey.reveal()).toBe(KEY);
     expect(changes).toEqual([]);
     expect(logged.map(({ message }) => message)).toEqual([

@@ -41,7 +41,7 @@ export class StoredAgent implements Agent {
 
   reportUnauthorized(cause: unknown): void {
     const refused = this.#stored.apiKey;
-    void this.refresh().then(() => {
+    void this.reload().then(() => {
       if (this.#stored.apiKey !== refused || this.#refused === refused) return;
       this.#refused = refused;
       this.#logger.error(`the backend refuses the key of "${this.id}"`, {
@@ -52,7 +52,7 @@ export class StoredAgent implements Agent {
   }
 
   /** Reads the registry again and tells the listeners when the credential changed. Never rejects. */
-  refresh(): Promise<void> {
+  reload(): Promise<void> {
     this.#reading = this.#reading.then(() => this.#read());
     return this.#reading;
   }
