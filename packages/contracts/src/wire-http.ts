@@ -9,6 +9,8 @@ import { WIRE_ERRORS, WireError, type WireErrorCode } from './wire.ts';
 export const serverFeaturesSchema = z.looseObject({
   /** `rotate-key` takes `Idempotency-Key` and `overlapSeconds`; old and new key both work meanwhile. */
   rotationOverlap: z.boolean().default(false),
+  /** `rotate-key` takes `keepUntilUsed`: the old key does not end before the new one was used. */
+  rotationUntilUsed: z.boolean().default(false),
   /** Both send routes take `Idempotency-Key`: repeated within 24 hours, they answer the first message. */
   idempotentSend: z.boolean().default(false),
   /** Messages carry `seq`; `after_seq` is exclusive, exact and ascending. */

@@ -47,6 +47,8 @@ export const rotateKeySchema = z
   .object({
     /** How long the old key goes on working. Default 600; 0 ends it at once. */
     overlapSeconds: z.number().min(0).max(86_400).optional(),
+    /** The overlap begins no earlier than the first use of the new key. Default `false`. */
+    keepUntilUsed: z.boolean().optional(),
   })
   .optional();
 

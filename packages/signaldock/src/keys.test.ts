@@ -165,6 +165,49 @@ describe('rotateKey', () => {
     });
   });
 
+  describe('that keeps the old key until the new one is used', () => {
+    const options = { idempotencyKey: randomUUID(), overlapSeconds: 60, keepUntilUsed: true };
+
+    it('lets it work for however long the answer is lost, and repeats the answer', async () => {
+      const { clock, dock, apiKey: first, works } = await withBob();
+      const rotated = await dock.rotateKey('bob', options);
+      clock.advance(3 * 86_400);
+      expect(await works(first)).toBe(true);
+      const again = await dock.rotateKey('bob', options);
+      expect(again.apiKey).toBe(rotated.apiKey);
+      expect(Date.parse(again.previousKeyExpiresAt)).toBe(clock.time + 60_000);
+    });
+
+    it('begins the overlap with the first use of the new one', async () => {
+      const { clock, dock, apiKey: first, works } = await withBob();
+      const { apiKey: second } = await dock.rotateKey('bob', options);
+      clock.advance(86_400);
+      expect(await works(second)).toBe(true);
+      clock.advance(59);
+      expect([await works(second), await works(first)]).toEqual([true, true]);
+      clock.advance(1);
+      expect([await works(second), await works(first)]).toEqual([true, 'E_AUTH_EXPIRED_TOKEN']);
+    });
+
+    it('keeps to the time it has told when the new one is used sooner', async () => {
+      const { clock, dock, apiKey: first, works } = await withBob();
+      const { apiKey: second, previousKeyExpiresAt } = await dock.rotateKey('bob', options);
+      expect(await works(second)).toBe(true);
+      expect(Date.parse(previousKeyExpiresAt)).toBe(clock.time + 60_000);
+      clock.advance(60);
+      expect(await works(first)).toBe('E_AUTH_EXPIRED_TOKEN');
+    });
+
+    it('still keeps two alive at most, and ends the old one at once with an overlap of 0', async () => {
+      const { dock, apiKey: first, works } = await withBob();
+      const { apiKey: second } = await dock.rotateKey('bob', { ...options, idempotencyKey: 'a' });
+      const { apiKey: third } = await dock.rotateKey('bob', { ...options, idempotencyKey: 'b' });
+      expect([await works(first), await works(second)]).toEqual(['E_AUTH_INVALID_TOKEN', true]);
+      await dock.rotateKey('bob', { keepUntilUsed: true, overlapSeconds: 0 });
+      expect(await works(third)).toBe('E_AUTH_EXPIRED_TOKEN');
+    });
+  });
+
   it.each([-1, 86_401, Number.NaN])('refuses an overlap of %d seconds', async (overlapSeconds) => {
     const { dock } = await withBob();
     await expect(dock.rotateKey('bob', { overlapSeconds })).rejects.toMatchObject({

@@ -18,6 +18,11 @@ export interface RotateOptions {
    * UUID: together with this file it gives the key.
    */
   idempotencyKey?: string;
+  /**
+   * The overlap begins no earlier than the first use of the new key: until then the old one works on. For whoever might
+   * lose the answer, and be away for longer than the overlap. Does nothing with an overlap of 0. Default `false`.
+   */
+  keepUntilUsed?: boolean;
 }
 
 export interface Keys {
@@ -29,8 +34,8 @@ export interface Keys {
    */
   generateKey(agentId: string): Promise<{ agentId: string; apiKey: string }>;
   /**
-   * Makes a new key and answers it, this once. The old one works until `previousKeyExpiresAt`; of the keys before it
-   * none does, so that two are live at most.
+   * Makes a new key and answers it, this once. The old one works until `previousKeyExpiresAt`, and longer only where
+   * `keepUntilUsed` asks for that; of the keys before it none does, so that two are live at most.
    */
   rotateKey(
     agentId: string,
@@ -43,11 +48,14 @@ interface KeyRow {
   expires_at: number | null;
   salt: Uint8Array | null;
   idempotency_hash: string | null;
+  kept_ms: number | null;
 }
 
-const SELECT = 'SELECT hash, expires_at, salt, idempotency_hash FROM keys WHERE agent = ?';
+const SELECT = 'SELECT hash, expires_at, salt, idempotency_hash, kept_ms FROM keys WHERE agent = ?';
 const INSERT = `
   INSERT INTO keys (hash, agent, issued_at, salt, idempotency_hash) VALUES (?, ?, ?, ?, ?)`;
+const BEGIN_OVERLAP = `
+  UPDATE keys SET expires_at = max(expires_at, ? + kept_ms), kept_ms = NULL WHERE agent = ? AND kept_ms IS NOT NULL`;
 
 export function keys({ db, now }: Context): Keys {
   return {
@@ -61,6 +69,8 @@ export function keys({ db, now }: Context): Keys {
       if (!match) throw refused('E_AUTH_INVALID_TOKEN', agentId, 'the API key is not one of agent');
       if (!isLive(match, now()))
         throw refused('E_AUTH_EXPIRED_TOKEN', agentId, 'the key was rotated for agent');
+      const isFirstUse = match.expires_at === null && rows.some((row) => row.kept_ms !== null);
+      if (isFirstUse) await db.write(() => db.sql(BEGIN_OVERLAP).run(now(), agentId));
     },
 
     async generateKey(agentId) {
@@ -83,8 +93,11 @@ export function keys({ db, now }: Context): Keys {
         const again = idempotencyKey && repeated(db, agentId, idempotencyKey, at);
         if (again) return again;
         const expiresAt = at + overlapMs;
+        const keptMs = options.keepUntilUsed && overlapMs > 0 ? overlapMs : null;
         db.sql('DELETE FROM keys WHERE agent = ? AND expires_at IS NOT NULL').run(agentId);
-        const { changes } = db.sql('UPDATE keys SET expires_at = ? WHERE agent = ?').run(expiresAt, agentId);
+        const { changes } = db
+          .sql('UPDATE keys SET expires_at = ?, kept_ms = ? WHERE agent = ?')
+          .run(expiresAt, keptMs, agentId);
         if (changes === 0) throw agentNotFound(agentId);
         const apiKey = issueKey(db, agentId, at, idempotencyKey);
         return { agentId, apiKey, previousKeyExpiresAt: timeOf(expiresAt) };
@@ -102,7 +115,7 @@ export function issueKey(db: Database, agentId: string, now: number, idempotency
   return apiKey;
 }
 
-/** The answer of the rotation that `idempotencyKey` made, while its overlap lasts. */
+/** The answer of the rotation that `idempotencyKey` made, while the key before it lives. */
 function repeated(db: Database, agentId: string, idempotencyKey: string, now: number) {
   const rows = db.sql(SELECT).all(agentId) as unknown as KeyRow[];
   const hash = sha256(`${agentId}\n${idempotencyKey}`);
@@ -119,10 +132,11 @@ function repeated(db: Database, agentId: string, idempotencyKey: string, now: nu
     );
   const previous = rows.find((row) => row.expires_at !== null && isLive(row, now));
   if (!previous) return undefined;
+  const expiresAt = Math.max(previous.expires_at!, previous.kept_ms === null ? 0 : now + previous.kept_ms);
   return {
     agentId,
     apiKey: deriveKey(current.salt!, agentId, idempotencyKey),
-    previousKeyExpiresAt: timeOf(previous.expires_at!),
+    previousKeyExpiresAt: timeOf(expiresAt),
   };
 }
 
@@ -132,7 +146,7 @@ function deriveKey(salt: Uint8Array, agentId: string, idempotencyKey = ''): stri
 }
 
 function isLive(row: KeyRow, now: number): boolean {
-  return row.expires_at === null || row.expires_at > now;
+  return row.expires_at === null || row.expires_at > now || row.kept_ms !== null;
 }
 
 function validOverlap(seconds: number = DEFAULT_OVERLAP_S): number {

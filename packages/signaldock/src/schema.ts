@@ -115,4 +115,9 @@ export const MIGRATIONS = [
   CREATE TABLE search_progress (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL) STRICT;
   INSERT INTO search_progress VALUES (1, 0);
   `,
+  `
+  -- Of a key that was replaced and whose successor nobody has used yet: it lives on, whatever expires_at says, and for this
+  -- many milliseconds more once the successor is used.
+  ALTER TABLE keys ADD COLUMN kept_ms INTEGER;
+  `,
 ];

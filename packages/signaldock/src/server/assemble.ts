@@ -56,6 +56,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     streams,
     features: {
       rotationOverlap: true,
+      rotationUntilUsed: true,
       idempotentSend: true,
       exactCursor: true,
       conversationScan: true,

@@ -188,6 +188,7 @@ describe('the server', () => {
     expect(healthSchema.parse(body)).toMatchObject({ status: 'ok', version: expect.any(String) });
     expect(body.features).toEqual({
       rotationOverlap: true,
+      rotationUntilUsed: true,
       idempotentSend: true,
       exactCursor: true,
       conversationScan: true,

@@ -30,6 +30,7 @@ export const keyRoutes: readonly Route[] = [
     async handle({ dock }, { agentId, body, idempotencyKey }) {
       return dock.rotateKey(agentId, {
         ...(body?.overlapSeconds !== undefined && { overlapSeconds: body.overlapSeconds }),
+        ...(body?.keepUntilUsed !== undefined && { keepUntilUsed: body.keepUntilUsed }),
         ...(idempotencyKey !== undefined && { idempotencyKey }),
       });
     },
