@@ -80,6 +80,13 @@ export function agentCommands(agent: Command, cli: Cli): void {
     load: () => import('./commands/agent-start.ts'),
   });
   addCommand(agent, cli, {
+    name: 'status',
+    does: 'how a running agent is: what it hears by, what it does, what is wrong',
+    examples: ['cleo agent status', 'cleo agent status my-agent --json'],
+    arguments: { '[id]': 'the agent (default: the one used last)' },
+    load: () => import('./commands/agent-status.ts'),
+  });
+  addCommand(agent, cli, {
     name: 'send',
     does: 'send a message and show the answer',
     examples: [

@@ -4,6 +4,8 @@ export const EXIT = {
   failed: 1,
   /** Wrong usage, or a configuration that cannot be used. */
   usage: 2,
+  /** The agent does not run, or is not well. */
+  unhealthy: 3,
   notFound: 4,
   /** Another instance runs. */
   refused: 5,

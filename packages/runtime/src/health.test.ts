@@ -80,17 +80,19 @@ it('knows of an agent on the embedded backend that there is no stream, and when 
 describe('agentHealth', () => {
   const down: Problem = { code: 'E_DOWN', message: 'it is down', hint: 'Wait.' };
 
-  it('takes polls that fail and a lost stream as warnings, which do not make the agent ill', () => {
-    const { healthy, problems } = agentHealth({
-      ...sources(),
-      intake: { health: () => ({ budgetMs: 1, problem: down }) },
-      realtime: realtime({ problem: { code: 'E_STREAM_ENDED', message: 'it ended' } }),
-    });
-    expect(healthy).toBe(true);
-    expect(problems).toEqual([
-      { severity: 'warning', ...down },
-      { severity: 'warning', code: 'E_STREAM_ENDED', message: 'it ended' },
-    ]);
+  it('takes a lost stream as a warning: polls bring the messages', () => {
+    const lost = realtime({ problem: down });
+    const { healthy, problems } = agentHealth({ ...sources(), realtime: lost });
+    expect([healthy, problems]).toEqual([true, [{ severity: 'warning', ...down }]]);
+  });
+
+  it('takes polls that fail as a warning while a stream is live, else as an error', () => {
+    const intake = { health: () => ({ budgetMs: 1, problem: down }) };
+    const alone = agentHealth({ ...sources(), intake });
+    expect([alone.healthy, alone.problems]).toEqual([false, [{ severity: 'error', ...down }]]);
+    const live = { ...realtime({ problem: down }), state: 'live' as const };
+    const beside = agentHealth({ ...sources(), intake, realtime: live });
+    expect([beside.healthy, beside.problems]).toEqual([true, [{ severity: 'warning', ...down }]]);
   });
 
   it('tells each code once, by its worst, errors first', () => {

@@ -59,14 +59,15 @@ export function agentHealth(sources: HealthSources): AgentHealth {
   const { problems: inInbox, ...counts } = inbox.stats();
   const intake = sources.intake?.health();
   const told = sources.presence?.status();
+  const live = realtime?.state === 'live';
   const unseen = told?.state === 'unknown';
 
   const problems = [
     ...inInbox.map(({ sinceMs: _, ...problem }) => as('error', problem)),
     ...(told?.problems ?? []).map((problem) => as('error', problem)),
     ...(told?.lastError ? [as(unseen ? 'error' : 'warning', told.lastError)] : []),
-    ...(intake?.problem ? [as('warning', intake.problem)] : []),
-    ...(realtime?.problem && realtime.state !== 'live' ? [as('warning', realtime.problem)] : []),
+    ...(intake?.problem ? [as(live ? 'warning' : 'error', intake.problem)] : []),
+    ...(realtime?.problem && !live ? [as('warning', realtime.problem)] : []),
   ];
   const age = youngest(realtime?.lastReceiveAgeMs, intake?.lastReceiveAgeMs);
   return {

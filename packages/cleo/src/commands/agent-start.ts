@@ -34,6 +34,7 @@ export async function run(cli: Cli, ids: string[], options: StartOptions): Promi
       return new Resident({
         agentId,
         apiBaseUrl,
+        stateDir: state.dir,
         config: () => kernelConfig({ stateDir: state.dir, credential, loaded, flags: options, handlers }),
         logger: named ? logger.child({ agentId }) : logger,
         output,

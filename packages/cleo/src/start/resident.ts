@@ -1,5 +1,17 @@
 import { CleoError } from '@cleocode/contracts';
-import { createKernel, type Kernel, type KernelConfig, type Logger } from '@cleocode/kernel';
+import {
+  createKernel,
+  type Kernel,
+  type KernelConfig,
+  type KernelDescription,
+  type KernelState,
+  type Logger,
+  type PluginContext,
+} from '@cleocode/kernel';
+import type { AgentHealth } from '@cleocode/runtime';
+import { controlAddress } from '../control/address.ts';
+import { serveControls } from '../control/server.ts';
+import { failureOf } from '../failure.ts';
 import type { Output } from '../output.ts';
 import type { AgentEvent } from './events.ts';
 import { type Report, reporter } from './reporter.ts';
@@ -9,6 +21,7 @@ export interface ResidentOptions {
   agentId: string;
   /** Where its backend answers. */
   apiBaseUrl: string;
+  stateDir: string;
   /** Called at the start; what it throws is a failure of this agent alone. */
   config(): KernelConfig;
   logger: Logger;
@@ -17,6 +30,15 @@ export interface ResidentOptions {
   show: boolean;
   /** One of several in this process. */
   named: boolean;
+}
+
+/** What a running agent answers about itself. */
+export interface AgentStatus extends AgentHealth {
+  agentId: string;
+  state: KernelState;
+  pid: number;
+  uptimeMs: number;
+  plugins: Pick<KernelDescription['plugins'][number], 'name' | 'version' | 'tasks'>[];
 }
 
 /** One agent running in this process: its kernel, and what is told of it. */
@@ -32,6 +54,7 @@ export class Resident {
   /** Showing a message is all that is done with it. */
   #showing = false;
   #stopping: Promise<boolean> | undefined;
+  #startedAt = 0;
 
   constructor(options: ResidentOptions) {
     this.agentId = options.agentId;
@@ -43,6 +66,7 @@ export class Resident {
   /** Resolves when it is ready. A failure has been rolled back when it rejects. */
   async start(): Promise<void> {
     const { agentId } = this;
+    this.#startedAt = performance.now();
     const kernel = this.#makeKernel();
     this.#kernel = kernel;
     try {
@@ -71,6 +95,7 @@ export class Resident {
         else this.#report(event);
       },
       shows: () => show || !kernel.describe().handlesMessages,
+      onInit: (ctx, health) => this.#answer(ctx, health),
       onStart: ({ transport, showing }) => {
         this.#transport = transport;
         this.#showing = showing;
@@ -78,6 +103,32 @@ export class Resident {
     });
     const kernel = createKernel({ ...rest, logger, plugins: [...plugins, own] });
     return kernel;
+  }
+
+  /** Other processes may ask it how it is, until it has drained. That they cannot is no reason not to run. */
+  async #answer(ctx: Pick<PluginContext, 'defer' | 'logger'>, health: () => AgentHealth): Promise<void> {
+    const { agentId, stateDir } = this.#options;
+    try {
+      const server = await serveControls(controlAddress(stateDir, agentId), {
+        status: () => this.#status(health()),
+      });
+      ctx.defer(() => server.close());
+    } catch (error) {
+      const { message, code, hint } = failureOf(error);
+      ctx.logger.warn(message, { code, hint });
+    }
+  }
+
+  #status(health: AgentHealth): AgentStatus {
+    const { state, plugins } = this.#kernel!.describe();
+    return {
+      agentId: this.agentId,
+      state,
+      pid: process.pid,
+      uptimeMs: Math.round(performance.now() - this.#startedAt),
+      ...health,
+      plugins: plugins.map(({ name, version, tasks }) => ({ name, version, tasks })),
+    };
   }
 
   async #stop(reason: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { services } from '@cleocode/contracts';
-import { definePlugin, type Plugin } from '@cleocode/kernel';
+import { definePlugin, type Plugin, type PluginContext } from '@cleocode/kernel';
+import { type AgentHealth, agentHealth, healthServices } from '@cleocode/runtime';
 import type { Output } from '../output.ts';
 import { ownVersion } from '../version.ts';
 import { type AgentEvent, agentEvent, realtimeEvent } from './events.ts';
@@ -9,6 +10,8 @@ export interface ShowOptions {
   report(event: AgentEvent): void;
   /** Whether messages are handled by showing them; asked once all other plugins have started. */
   shows(): boolean;
+  /** Called when the agent is this process's, before it hears anything. `health` may be asked from then on. */
+  onInit(ctx: Pick<PluginContext, 'defer' | 'logger'>, health: () => AgentHealth): void | Promise<void>;
   /** Called at the start with what is known by then. */
   onStart(facts: { transport: string; showing: boolean }): void;
 }
@@ -17,14 +20,16 @@ export interface ShowOptions {
  * The command's own plugin, last in the list: tells what happens in the inbox, and handles messages by showing them when
  * nobody else does. Such a message is done when the system has taken its line.
  */
-export function showPlugin({ output, report, shows, onStart }: ShowOptions): Plugin {
+export function showPlugin({ output, report, shows, onInit, onStart }: ShowOptions): Plugin {
   return definePlugin({
     name: '@cleocode/cleo',
     version: ownVersion(),
     apiVersion: 1,
-    requires: { inbox: services.inbox, agent: services.agent, transport: services.transport },
-    optional: { realtime: services.realtime },
-    setup(ctx, _options, { inbox, agent, transport, realtime }) {
+    requires: { ...healthServices.requires, agent: services.agent },
+    optional: healthServices.optional,
+    setup(ctx, _options, deps) {
+      const { inbox, agent, transport, realtime } = deps;
+      ctx.on('init', () => onInit(ctx, () => agentHealth(deps)));
       ctx.on('init', () => {
         const stopObserving = inbox.observe((event) => {
           const told = agentEvent(agent.id, event);
