@@ -120,6 +120,11 @@ export interface Transport {
   }>;
   /** Makes a cheap request with this key in place of the current one. Rejects with `E_AUTH_…` when it is refused. */
   verifyKey?(apiKey: string, options?: RequestOptions): Promise<void>;
+  /**
+   * The backend was just heard on somebody else's connection, such as a stream: what is held back because requests failed may
+   * be tried now. Must not throw.
+   */
+  heard?(): void;
   /** Epoch milliseconds by the backend's clock, as far as its answers tell; `undefined` before the first. */
   serverTime?(): number | undefined;
 }

@@ -107,6 +107,18 @@ describe('catch-ups', () => {
     expect([began, failed, loop.behind]).toEqual([[0, 20_000], [error], false]);
   });
 
+  it('run as soon as it is urgent when it was the transport that refused, without asking the backend', async () => {
+    const details = { local: true };
+    const error = new CleoError('E_TRANSPORT_UNREACHABLE', 'not asked', { retryAfterMs: 20_000, details });
+    outcome = () => Promise.reject(error);
+    loop.ask();
+    await after(5_000);
+    outcome = async () => END;
+    loop.ask(true);
+    await after(0);
+    expect(began).toEqual([0, 5_000]);
+  });
+
   it('run now and then while they are to', async () => {
     idleMs = 5_000;
     loop.ask();

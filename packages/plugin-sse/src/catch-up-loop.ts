@@ -74,16 +74,19 @@ export class CatchUpLoop {
       onEnd(result);
     } catch (error) {
       if (signal.aborted) return;
-      this.#again(CleoError.is(error) ? (error.retryAfterMs ?? 0) : 0);
+      const { retryAfterMs = 0, details } = CleoError.is(error) ? error : {};
+      // What the transport refuses by itself is no word of the backend.
+      this.#again(retryAfterMs, details?.local === true);
       onFail(error);
     }
   }
 
-  #again(askedMs: number): void {
+  #again(askedMs: number, byTransport = false): void {
     const now = performance.now();
+    const asked = now + Math.min(askedMs, RETRY_AFTER_CAP_MS);
     this.#wanted = true;
-    this.#floor = now + Math.min(askedMs, RETRY_AFTER_CAP_MS);
-    this.#earliest = Math.max(this.#floor, now + backoff(this.#failures, SPACING_MS, RETRY_CAP_MS));
+    this.#floor = byTransport ? now : asked;
+    this.#earliest = Math.max(asked, now + backoff(this.#failures, SPACING_MS, RETRY_CAP_MS));
     this.#failures += 1;
   }
 }

@@ -112,7 +112,8 @@ export function startIntake(
   dock: Dock,
   url: string,
   key: string,
-  options: StreamSettings & Partial<Pick<StreamIntakeOptions, 'pollMs' | 'resume' | 'stallMs'>> = {},
+  options: StreamSettings &
+    Partial<Pick<StreamIntakeOptions, 'pollMs' | 'resume' | 'stallMs' | 'onHeard'>> = {},
 ): Started {
   const agent = new FakeAgent('bob', key, url);
   const inbox = new FakeInbox();

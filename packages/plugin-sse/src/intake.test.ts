@@ -48,6 +48,17 @@ describe('an intake that has a stream', () => {
     expect(intake.lastReceiveAgeMs).toBeLessThan(5_000);
   });
 
+  it('says that the backend was heard with the first bytes of each connection, before it asks it', async () => {
+    const { proxy, start } = await scene();
+    const told: string[] = [];
+    const { intake, transport } = start({ onHeard: () => told.push('heard') });
+    transport.before = () => told.push('polled');
+    await until(() => intake.state === 'live');
+    proxy.reset();
+    await until(() => told.length === 4);
+    expect(told).toEqual(['heard', 'polled', 'heard', 'polled']);
+  });
+
   it('is not live while it cannot catch up', async () => {
     const { start } = await scene();
     const { intake, transport, reported } = start();

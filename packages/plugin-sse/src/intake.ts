@@ -33,6 +33,8 @@ export interface StreamIntakeOptions {
   inbox: Pick<Inbox, 'receive'>;
   /** Hands everything unread to the inbox. */
   catchUp(signal: AbortSignal): Promise<CaughtUp>;
+  /** The backend is heard on a new connection, and is about to be asked what is unread. Must not throw. */
+  onHeard?: (() => void) | undefined;
   /** Keeps the id to go on after beyond the process. */
   resume?: ResumeStore | undefined;
   /** How often to catch up while the stream is not live, in milliseconds. Default: somebody else polls. */
@@ -184,6 +186,7 @@ export class StreamIntake implements Realtime {
   }
 
   #onUp(stream: GatedStream): void {
+    this.#options.onHeard?.();
     this.#catchUps.ask(true);
     if (stream === this.#current) this.#retryAt = undefined;
     // The key may have changed while it connected.

@@ -64,6 +64,7 @@ export const sse = definePlugin({
       inbox,
       // From the beginning: what is not acked yet is known here, and no cursor is as safe.
       catchUp: (signal) => catchUp({ transport, inbox, timeoutMs }, 0, signal),
+      onHeard: () => transport.heard?.(),
       resume: resumeIn(journal),
       reporter: reportTo(ctx.logger),
     });

@@ -141,6 +141,7 @@ export class SseConnectionService implements Realtime {
       target: () => targetOf(this.#options, this.#options),
       inbox,
       catchUp: (signal) => catchUp({ transport, inbox, timeoutMs }, 0, signal),
+      onHeard: () => transport.heard?.(),
       resume,
       pollMs: pollIntervalMs,
       reporter: { failing: onError, unreadable: onError, recovered: () => {} },

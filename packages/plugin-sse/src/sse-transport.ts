@@ -85,6 +85,7 @@ export class SseTransport implements Transport {
           subscribers.size === 0
             ? NOTHING
             : catchUp({ transport, inbox: subscribers, timeoutMs }, subscribers.cursor, signal),
+        onHeard: () => transport.heard?.(),
         pollMs: pollIntervalMs,
         reporter: {
           failing: (error) => this.#report(error),

@@ -81,6 +81,11 @@ export class Api {
     return this.#backend.features.get();
   }
 
+  /** The backend was heard by other means: it is asked again, whatever its last answers were. */
+  heard(): void {
+    this.#backend.breaker.heard();
+  }
+
   /** Asks for the features anew. */
   health(): Promise<ServerFeatures> {
     return this.run('health', undefined, async (call) => {

@@ -65,6 +65,22 @@ describe('a circuit breaker', () => {
     expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
   });
 
+  it('lets one request through at once when the backend was heard, and waits twice as long when that fails', () => {
+    const { breaker, fail } = breakerAt();
+    breaker.heard();
+    breaker.enter().cancelled();
+    fail(5);
+    breaker.heard();
+    const probe = breaker.enter();
+    breaker.heard();
+    expect(() => breaker.enter(), 'one is on its way').toThrow();
+    probe.failed(new Error('refused'));
+    expect(refusal(breaker).retryAfterMs).toBe(2_000);
+    breaker.heard();
+    breaker.enter().ok();
+    expect(breaker.open).toBe(false);
+  });
+
   it('begins anew once it was closed', () => {
     const { clock, breaker, fail } = breakerAt();
     fail(5);

@@ -68,6 +68,11 @@ export class CircuitBreaker {
     );
   }
 
+  /** The backend was heard by other means: the next request is let through, unless one is on its way. */
+  heard(): void {
+    this.#openUntil = this.#now();
+  }
+
   /** {@link check}, and lets a request through. */
   enter(): Pass {
     this.check();

@@ -192,6 +192,10 @@ export class HttpTransport implements Transport {
     });
   }
 
+  heard(): void {
+    this.#connection?.api.heard();
+  }
+
   #run<T>(
     what: string,
     signal: AbortSignal | undefined,
