@@ -29,7 +29,7 @@ describe('an agent of a server', () => {
       const { realtime, presence } = agent.health();
       expect([realtime.state, presence.state]).toEqual(['live', 'online']);
     }, 10_000);
-    const { problems, ...rest } = agent.health();
+    const { problems, key: _, ...rest } = agent.health();
     expect(problems).toEqual([]);
     expect(rest).toEqual({
       healthy: true,
@@ -93,6 +93,15 @@ describe('agentHealth', () => {
     const live = { ...realtime({ problem: down }), state: 'live' as const };
     const beside = agentHealth({ ...sources(), intake, realtime: live });
     expect([beside.healthy, beside.problems]).toEqual([true, [{ severity: 'warning', ...down }]]);
+  });
+
+  it('tells whether the key works and how old it is, and that the agent is ill where it does not', () => {
+    const refused = { code: 'auth_failed', message: 'it is refused', hint: 'Store another.' } as const;
+    const auth = () => ({ state: 'failed' as const, problem: refused, keyAgeMs: 5 });
+    const { healthy, key, problems } = agentHealth({ ...sources(), agent: { auth } });
+    expect([healthy, key]).toEqual([false, { state: 'failed', ageMs: 5 }]);
+    expect(problems).toEqual([{ severity: 'error', ...refused }]);
+    expect(agentHealth(sources())).not.toHaveProperty('key');
   });
 
   it('tells each code once, by its worst, errors first', () => {
@@ -179,7 +188,7 @@ function named(name: string) {
 }
 
 function sources(stats: Partial<InboxStats> = {}): HealthSources {
-  return { transport: { name: 'test' }, inbox: { stats: () => ({ ...idle, ...stats }) } };
+  return { agent: {}, transport: { name: 'test' }, inbox: { stats: () => ({ ...idle, ...stats }) } };
 }
 
 function realtime({ problem }: { problem: Problem }): NonNullable<HealthSources['realtime']> {

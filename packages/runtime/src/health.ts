@@ -1,4 +1,6 @@
 import {
+  type Agent,
+  type AuthStatus,
   type Inbox,
   type InboxStats,
   type IntakeMonitor,
@@ -12,6 +14,7 @@ import { type PresenceMonitor, type PresenceState, presence } from '@cleocode/pl
 
 /** Who knows how an agent is. A plugin that declares {@link healthServices} is given them. */
 export interface HealthSources {
+  agent: Pick<Agent, 'auth'>;
   transport: Pick<Transport, 'name'>;
   inbox: Pick<Inbox, 'stats'>;
   intake?: IntakeMonitor | undefined;
@@ -21,7 +24,7 @@ export interface HealthSources {
 
 /** The services to declare in order to be able to ask {@link agentHealth}. */
 export const healthServices = {
-  requires: { transport: services.transport, inbox: services.inbox },
+  requires: { agent: services.agent, transport: services.transport, inbox: services.inbox },
   optional: { intake: services.intake, realtime: services.realtime, presence },
 };
 
@@ -49,20 +52,24 @@ export interface AgentHealth {
     /** Since the backend last took a heartbeat; absent before the first. */
     lastBeatAgeMs?: number;
   };
+  /** Whether the backend takes the key, and how old that is; absent where nobody keeps count of it. */
+  key?: Pick<AuthStatus, 'state'> & { ageMs?: number };
   /** What is wrong now and what to do about it, the worst first. */
   problems: HealthProblem[];
 }
 
 /** Asks everybody who knows. Cheap, and changes nothing. */
 export function agentHealth(sources: HealthSources): AgentHealth {
-  const { transport, inbox, realtime } = sources;
+  const { agent, transport, inbox, realtime } = sources;
   const { problems: inInbox, ...counts } = inbox.stats();
   const intake = sources.intake?.health();
   const told = sources.presence?.status();
   const live = realtime?.state === 'live';
+  const auth = agent.auth?.();
   const unseen = told?.state === 'unknown';
 
   const problems = [
+    ...(auth?.problem ? [as('error', auth.problem)] : []),
     ...inInbox.map(({ sinceMs: _, ...problem }) => as('error', problem)),
     ...(told?.problems ?? []).map((problem) => as('error', problem)),
     ...(told?.lastError ? [as(unseen ? 'error' : 'warning', told.lastError)] : []),
@@ -79,6 +86,7 @@ export function agentHealth(sources: HealthSources): AgentHealth {
       state: told?.state ?? 'off',
       ...(told?.lastBeatAgeMs !== undefined && { lastBeatAgeMs: Math.round(told.lastBeatAgeMs) }),
     },
+    ...(auth && { key: { state: auth.state, ...(auth.keyAgeMs !== undefined && { ageMs: auth.keyAgeMs }) } }),
     problems: worstFirst(problems),
   };
 }

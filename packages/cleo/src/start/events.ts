@@ -1,4 +1,5 @@
 import {
+  type AuthEvent,
   errorText,
   type InboxEvent,
   type Problem,
@@ -30,6 +31,8 @@ export type AgentEvent =
   | ({ event: 'problem'; agentId: string; resolved: boolean } & Problem)
   /** Whether messages come by themselves; `problem` says why not. */
   | { event: 'realtime'; agentId: string; state: RealtimeState; problem?: Problem | undefined }
+  /** The backend refuses the key, or takes it again; or another one is in use from now on. */
+  | ({ event: 'auth'; agentId: string } & AuthEvent)
   | ({ event: 'stopped'; agentId: string } & Pick<
       StopReport,
       'reason' | 'drained' | 'released' | 'forced' | 'ok'

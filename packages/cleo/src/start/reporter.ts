@@ -54,7 +54,9 @@ function describer(output: Output, { named, whole }: ReporterOptions): (event: A
           : `${bad('!')} ${event.code}: ${excerpt(event.message, EXCERPT)}`;
       case 'stopped':
         return stopped(event);
-      // The stream says these in the log, with more words.
+      case 'auth':
+        return event.state === 'rotated' ? faint('↻ it has a new key') : '';
+      // The log says these, and refused keys, with more words.
       case 'realtime':
       case 'done':
         return '';

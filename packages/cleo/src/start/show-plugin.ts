@@ -1,4 +1,3 @@
-import { services } from '@cleocode/contracts';
 import { definePlugin, type Plugin, type PluginContext } from '@cleocode/kernel';
 import { type AgentHealth, agentHealth, healthServices } from '@cleocode/runtime';
 import type { Output } from '../output.ts';
@@ -25,8 +24,7 @@ export function showPlugin({ output, report, shows, onInit, onStart }: ShowOptio
     name: '@cleocode/cleo',
     version: ownVersion(),
     apiVersion: 1,
-    requires: { ...healthServices.requires, agent: services.agent },
-    optional: healthServices.optional,
+    ...healthServices,
     setup(ctx, _options, deps) {
       const { inbox, agent, transport, realtime } = deps;
       ctx.on('init', () => onInit(ctx, () => agentHealth(deps)));
@@ -36,6 +34,8 @@ export function showPlugin({ output, report, shows, onInit, onStart }: ShowOptio
           if (told) report(told);
         });
         ctx.defer(stopObserving);
+        const stopAuth = agent.onAuth?.((change) => report({ event: 'auth', agentId: agent.id, ...change }));
+        if (stopAuth) ctx.defer(stopAuth);
         if (!realtime) return;
         const tell = () => report(realtimeEvent(agent.id, realtime));
         tell();
