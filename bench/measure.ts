@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 /** One figure of a benchmark, with what it is compared to. */
 export interface Figure {
   what: string;
@@ -23,4 +25,9 @@ export function median(samples: readonly number[]): number {
 export function report(figures: Figure[]): void {
   if (process.send) process.send(figures);
   else console.table(figures);
+}
+
+/** Bytes of resident memory. */
+export function rssOf(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024;
 }

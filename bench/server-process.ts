@@ -3,19 +3,19 @@ import { serve } from '@cleocode/signaldock/server';
 import { fastify } from 'fastify';
 
 /** What a server of a benchmark serves: a dock, or nothing but its framework. */
-export type ServerJob = { kind: 'dock'; file: string } | { kind: 'bare' };
+export type ServerJob = { kind: 'dock'; file: string; port?: number } | { kind: 'bare' };
 
 const job = JSON.parse(process.argv[2]!) as ServerJob;
-const { url, close } = job.kind === 'dock' ? await serveDock(job.file) : await serveBare();
+const { url, close } = job.kind === 'dock' ? await serveDock(job) : await serveBare();
 process.on('message', async () => {
   await close();
   process.disconnect?.();
 });
 process.send!(url);
 
-async function serveDock(file: string) {
+async function serveDock({ file, port = 0 }: { file: string; port?: number }) {
   const dock = await openDock({ file, retentionDays: 0 });
-  const server = await serve({ dock, port: 0, rateLimit: { max: 0 } });
+  const server = await serve({ dock, port, rateLimit: { max: 0 } });
   return {
     url: server.url,
     async close() {

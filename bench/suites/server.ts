@@ -1,13 +1,11 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { openDock } from '@cleocode/signaldock';
 import { Pool } from 'undici';
-import { median, quantile, report } from '../measure.ts';
-import type { ServerJob } from '../server-process.ts';
+import { backendOf, inBatches, startServer } from '../backend.ts';
+import { median, quantile, report, rssOf } from '../measure.ts';
 
 /** What the server costs on top of its framework, what many streams cost, and whether a full store is slower than an empty one. */
 const ROUNDS = 5;
@@ -30,7 +28,7 @@ process.disconnect?.();
 
 /** Sends and peeks a second, beside a handler on the same framework that only parses and answers. */
 async function requests(): Promise<void> {
-  const { file, keys } = await dockOf('requests', ['ada', 'bob']);
+  const { file, keys } = await backendOf(folder, 'requests', ['ada', 'bob']);
   const dock = await startServer({ kind: 'dock', file });
   const bare = await startServer({ kind: 'bare' });
   const body = JSON.stringify({ toAgentId: 'bob', content: 'x'.repeat(200) });
@@ -78,7 +76,7 @@ async function requests(): Promise<void> {
 /** From a send to its frame on one of many open streams, and what such a stream weighs. */
 async function streams(): Promise<void> {
   const agents = Array.from({ length: STREAMS }, (_, index) => `agent-${index}`);
-  const { file, keys } = await dockOf('streams', ['sender', ...agents]);
+  const { file, keys } = await backendOf(folder, 'streams', ['sender', ...agents]);
   const server = await startServer({ kind: 'dock', file });
   const before = rssOf(server.pid);
   const delays: number[] = [];
@@ -136,8 +134,8 @@ async function streams(): Promise<void> {
 
 /** A peek where a million messages are stored, against the same peek where nothing else is. */
 async function fullStore(): Promise<void> {
-  const empty = await dockOf('empty', ['ada', 'bob', 'carol']);
-  const full = await dockOf('full', ['ada', 'bob', 'carol']);
+  const empty = await backendOf(folder, 'empty', ['ada', 'bob', 'carol']);
+  const full = await backendOf(folder, 'full', ['ada', 'bob', 'carol']);
   fill(full.file, STORED);
   for (const { file } of [empty, full]) {
     const dock = await openDock({ file, retentionDays: 0 });
@@ -177,21 +175,6 @@ async function fullStore(): Promise<void> {
   ]);
 }
 
-/** A new file with these agents. */
-async function dockOf(
-  name: string,
-  agentIds: string[],
-): Promise<{ file: string; keys: Record<string, string> }> {
-  const file = join(folder, `${name}.db`);
-  const dock = await openDock({ file, retentionDays: 0 });
-  const keys: Record<string, string> = {};
-  await inBatches(agentIds, 100, async (agentId) => {
-    keys[agentId] = (await dock.registerAgent({ agentId })).apiKey;
-  });
-  await dock.close();
-  return { file, keys };
-}
-
 /** Half of them read long ago, half still unread by somebody else: what a server that was never tidied holds. */
 function fill(file: string, count: number): void {
   const db = new DatabaseSync(file);
@@ -209,25 +192,6 @@ function fill(file: string, count: number): void {
   `);
   db.exec('COMMIT');
   db.close();
-}
-
-interface Running {
-  url: string;
-  pid: number;
-  stop(): Promise<void>;
-}
-
-async function startServer(job: ServerJob): Promise<Running> {
-  const child = fork(join(import.meta.dirname, '../server-process.ts'), [JSON.stringify(job)]);
-  const [url] = (await once(child, 'message')) as [string];
-  return {
-    url,
-    pid: child.pid!,
-    async stop() {
-      child.send('stop');
-      await once(child, 'exit');
-    },
-  };
 }
 
 interface Request {
@@ -258,14 +222,4 @@ async function rateOf(url: string, request: Request): Promise<number> {
 
 function headersOf(agentId: string, apiKey: string): Record<string, string> {
   return { authorization: `Bearer ${apiKey}`, 'x-agent-id': agentId };
-}
-
-async function inBatches<T>(all: readonly T[], size: number, work: (one: T) => Promise<void>): Promise<void> {
-  for (let from = 0; from < all.length; from += size)
-    await Promise.all(all.slice(from, from + size).map(work));
-}
-
-/** Bytes of resident memory. */
-function rssOf(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024;
 }
