@@ -10,6 +10,7 @@ interface Result {
   status: 'passed' | 'failed' | 'skipped';
   reason?: string;
   ms: number;
+  figures: readonly string[];
 }
 
 const { values } = parseArgs({
@@ -50,20 +51,22 @@ console.log(`${count('passed')} passed, ${count('failed')} failed, ${count('skip
 process.exitCode = count('failed') > 0 || results.length === 0 ? 1 : 0;
 
 async function runOne(scenario: Scenario, backend: Backend): Promise<Result> {
-  const name = backend === 'embedded' ? scenario.name : `${scenario.name} (over ${backend})`;
+  const where = { embedded: '', http: ' (over http)', polling: ' (over http, without a stream)' }[backend];
+  const name = scenario.name + where;
   const skipped = scenario.skip?.();
   const started = performance.now();
+  const bench = new Workbench({ full: values.full, seed, backend });
   const result = (status: Result['status'], reason?: string): Result => {
+    const { figures } = bench;
     const ms = Math.round(performance.now() - started);
     const mark = { passed: '✓', failed: '✗', skipped: '-' }[status];
-    console.log(
-      `${mark} ${name} (${(ms / 1000).toFixed(1)} s)${reason ? `\n    ${reason.replaceAll('\n', '\n    ')}` : ''}`,
-    );
-    return { name, status, ms, ...(reason && { reason }) };
+    console.log(`${mark} ${name} (${(ms / 1000).toFixed(1)} s)`);
+    for (const text of [...figures, ...(reason ? [reason] : [])])
+      console.log(`    ${text.replaceAll('\n', '\n    ')}`);
+    return { name, status, ms, figures, ...(reason && { reason }) };
   };
-  if (skipped) return result('skipped', skipped);
-  const bench = new Workbench({ full: values.full, seed, backend });
   try {
+    if (skipped) return result('skipped', skipped);
     await withLimit(scenario.run(bench), (scenario.limitMs ?? 60_000) * (values.full ? 20 : 1));
     await bench.release();
     await noKeyIn(bench);

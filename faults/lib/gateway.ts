@@ -1,7 +1,17 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { pipeline } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { Relay } from './relay.ts';
 
 /** One request that came by, as a server's access log would have it. */
 export interface Seen {
@@ -9,11 +19,14 @@ export interface Seen {
   /** Without the query. */
   path: string;
   query: string;
+  /** Who says to ask. */
+  agentId: string | undefined;
   /** Whether it carried a key. */
   authorized: boolean;
+  lastEventId: string | undefined;
   /** Milliseconds on the monotonic clock. */
   at: number;
-  /** What the client was answered; absent while it waits, and when it never was. */
+  /** What the client was answered; absent while it waits, and when it never was. Of a stream: from its beginning. */
   status?: number;
 }
 
@@ -22,14 +35,20 @@ export type Fault =
   | { status: number; body?: string; headers?: Record<string, string> }
   /** Never answered. */
   | 'hang'
+  /** The connection is reset; the backend never hears of it. */
+  | 'refuse'
   /** The backend gets it and answers; the answer is lost with the connection. */
   | 'lose'
-  /** The first half of the backend's answer, and then nothing. */
+  /** The first half of the backend's answer, and then nothing. Of a stream: its headers. */
   | 'stall'
   /** Reaches the backend this much later. */
   | { delayMs: number }
+  /** Reaches the backend without this header. */
+  | { without: string }
   /** The backend's answer, changed on its way. */
-  | { change: (body: string) => string; headers?: Record<string, string> };
+  | { change: (body: string) => string; headers?: Record<string, string> }
+  /** Of a stream: each piece goes here instead of to the client. */
+  | { through: (piece: Buffer, relay: Relay) => void };
 
 /**
  * Stands between agents and the backend and does to single requests what a bad network, a bad proxy or a bad backend does.
@@ -38,6 +57,8 @@ export type Fault =
 export class Gateway {
   readonly url: string;
   readonly seen: Seen[] = [];
+  /** Every stream the backend has ever opened, oldest first. */
+  readonly streams: Relay[] = [];
   /** Asked for each request; nothing means that it passes. */
   rule: (request: Seen) => Fault | undefined = () => undefined;
   readonly #server: Server;
@@ -45,17 +66,18 @@ export class Gateway {
   readonly #open = new Map<string, number>();
   readonly #highest = new Map<string, number>();
 
-  static async start(backend: () => string): Promise<Gateway> {
-    const server = createServer({ requestTimeout: 0 });
+  static async start(backend: () => string, tls?: { key: Buffer; cert: Buffer }): Promise<Gateway> {
+    const options = { requestTimeout: 0 };
+    const server = tls ? createSecureServer({ ...options, ...tls }) : createServer(options);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new Gateway(server, backend);
+    return new Gateway(server, backend, tls ? 'https' : 'http');
   }
 
-  private constructor(server: Server, backend: () => string) {
+  private constructor(server: Server, backend: () => string, scheme: string) {
     this.#server = server;
     this.#backend = backend;
-    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    this.url = `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
     server.on('request', (incoming: IncomingMessage, outgoing: ServerResponse) => {
       void this.#handle(incoming, outgoing);
     });
@@ -70,16 +92,30 @@ export class Gateway {
     return this.#highest.get(path) ?? 0;
   }
 
+  /** The stream that was opened last, if it is still open. */
+  get stream(): Relay | undefined {
+    const latest = this.streams.at(-1);
+    return latest?.open ? latest : undefined;
+  }
+
   async close(): Promise<void> {
     this.#server.close();
+    for (const stream of this.streams) stream.close();
     this.#server.closeAllConnections();
   }
 
   async #handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const [path = '', query = ''] = (incoming.url ?? '').split('?');
-    const { method = '' } = incoming;
-    const authorized = incoming.headers.authorization !== undefined;
-    const seen: Seen = { method, path, query, authorized, at: performance.now() };
+    const { method = '', headers } = incoming;
+    const seen: Seen = {
+      method,
+      path,
+      query,
+      agentId: headers['x-agent-id'] as string | undefined,
+      authorized: headers.authorization !== undefined,
+      lastEventId: headers['last-event-id'] as string | undefined,
+      at: performance.now(),
+    };
     this.seen.push(seen);
     this.#count(path, 1);
     outgoing.once('close', () => {
@@ -87,7 +123,7 @@ export class Gateway {
       if (outgoing.headersSent) seen.status = outgoing.statusCode;
     });
     try {
-      await this.#answer(this.rule(seen), incoming, outgoing);
+      await this.#answer(this.rule(seen), seen, incoming, outgoing);
     } catch {
       // The backend is away, as far as the client can tell: so it would look without a gateway.
       outgoing.destroy();
@@ -96,45 +132,44 @@ export class Gateway {
 
   async #answer(
     fault: Fault | undefined,
+    seen: Seen,
     incoming: IncomingMessage,
     outgoing: ServerResponse,
   ): Promise<void> {
     if (fault === 'hang') return;
-    if (typeof fault === 'object' && 'status' in fault) {
+    if (fault === 'refuse') {
+      incoming.socket.resetAndDestroy();
+      return;
+    }
+    const given = typeof fault === 'object' ? fault : undefined;
+    if (given && 'status' in given) {
       incoming.resume();
-      outgoing.writeHead(fault.status, fault.headers).end(fault.body);
+      outgoing.writeHead(given.status, given.headers).end(given.body);
       return;
     }
-    if (typeof fault === 'object' && 'delayMs' in fault)
-      await new Promise((resolve) => setTimeout(resolve, fault.delayMs));
-    const answer = await this.#pass(incoming);
-    if (fault === 'lose') {
-      await buffer(answer);
-      outgoing.destroy();
-      return;
-    }
-    const headers = { ...answer.headers };
-    if (fault === 'stall') {
-      const body = await buffer(answer);
-      outgoing.writeHead(answer.statusCode!, headers).write(body.subarray(0, body.length / 2));
-      return;
-    }
-    if (typeof fault !== 'object' || !('change' in fault)) {
-      outgoing.writeHead(answer.statusCode!, headers);
-      answer.pipe(outgoing);
-      return;
-    }
-    const body = fault.change((await buffer(answer)).toString());
-    delete headers['content-length'];
-    outgoing.writeHead(answer.statusCode!, { ...headers, ...fault.headers }).end(body);
+    if (given && 'delayMs' in given) await new Promise((resolve) => setTimeout(resolve, given.delayMs));
+    const headers = { ...incoming.headers };
+    if (given && 'without' in given) delete headers[given.without];
+    const answer = await this.#pass(incoming, headers);
+    if (isStream(answer)) this.#relay(fault, seen, answer, outgoing);
+    else await passOn(fault, answer, outgoing);
   }
 
-  async #pass(incoming: IncomingMessage): Promise<IncomingMessage> {
-    const { method, headers } = incoming;
-    const forwarded = request(new URL(incoming.url!, this.#backend()), { method, headers, agent: false });
+  async #pass(incoming: IncomingMessage, headers: IncomingHttpHeaders): Promise<IncomingMessage> {
+    const { method, url } = incoming;
+    const forwarded = request(new URL(url!, this.#backend()), { method, headers, agent: false });
     incoming.pipe(forwarded);
     const [answer] = (await once(forwarded, 'response')) as [IncomingMessage];
     return answer;
+  }
+
+  #relay(fault: Fault | undefined, seen: Seen, answer: IncomingMessage, outgoing: ServerResponse): void {
+    const relay = new Relay(seen, answer, outgoing);
+    seen.status = answer.statusCode!;
+    if (typeof fault === 'object' && 'through' in fault) relay.through = fault.through;
+    if (fault === 'stall') relay.silence();
+    if (fault === 'lose') relay.cut();
+    this.streams.push(relay);
   }
 
   #count(path: string, change: 1 | -1): void {
@@ -142,4 +177,35 @@ export class Gateway {
     this.#open.set(path, open);
     this.#highest.set(path, Math.max(open, this.highest(path)));
   }
+}
+
+async function passOn(
+  fault: Fault | undefined,
+  answer: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  if (fault === 'lose') {
+    await buffer(answer);
+    outgoing.destroy();
+    return;
+  }
+  const headers = { ...answer.headers };
+  if (fault === 'stall') {
+    const body = await buffer(answer);
+    outgoing.writeHead(answer.statusCode!, headers).write(body.subarray(0, body.length / 2));
+    return;
+  }
+  if (typeof fault !== 'object' || !('change' in fault)) {
+    outgoing.writeHead(answer.statusCode!, headers);
+    // Where one side breaks off, so does the other.
+    pipeline(answer, outgoing, () => {});
+    return;
+  }
+  const body = fault.change((await buffer(answer)).toString());
+  delete headers['content-length'];
+  outgoing.writeHead(answer.statusCode!, { ...headers, ...fault.headers }).end(body);
+}
+
+function isStream({ statusCode, headers }: IncomingMessage): boolean {
+  return statusCode === 200 && (headers['content-type'] ?? '').startsWith('text/event-stream');
 }

@@ -5,6 +5,8 @@ export interface LedgerLine {
   event: 'start' | 'end';
   id: string;
   attempt: number;
+  /** What brought it: `poll`, `push`, or `sse`, which also fetches what its stream has missed. */
+  source: string;
   thread: string;
   content: string;
   at?: number;

@@ -1,3 +1,4 @@
+import { ok } from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -21,8 +22,11 @@ export interface RunOptions {
   backend: Backend;
 }
 
-/** Where the agents meet: one file on this machine, or a server process behind a gateway. */
-export type Backend = 'embedded' | 'http';
+/**
+ * Where the agents meet: one file on this machine, or a server process behind a gateway, with its stream (`http`) or without it
+ * (`polling`).
+ */
+export type Backend = 'embedded' | 'http' | 'polling';
 
 /** A scenario's own world: a state folder, the processes it starts, and what they leave behind. */
 export class Workbench {
@@ -34,6 +38,8 @@ export class Workbench {
   readonly gate = join(this.folder, 'gate');
   /** Keys given out beside those in the agent's store; none may show up anywhere either. */
   readonly keys: string[] = [];
+  /** What was measured. */
+  readonly figures: string[] = [];
   readonly #processes: AgentProcess[] = [];
   readonly #cleanUps: (() => void | Promise<void>)[] = [];
   #random: number;
@@ -47,6 +53,11 @@ export class Workbench {
     this.full = full;
     this.backend = backend;
     this.#random = seed >>> 0;
+  }
+
+  /** The agents meet at a server. */
+  get remote(): boolean {
+    return this.backend !== 'embedded';
   }
 
   /** Repeatable: the seed is printed with each run. */
@@ -63,6 +74,7 @@ export class Workbench {
       CLEO_DATA_DIR: join(this.folder, 'data'),
       FAULTS_LEDGER: this.ledger.file,
       FAULTS_GATE: this.gate,
+      ...(this.backend === 'polling' && { FAULTS_STREAM: 'none' }),
     };
   }
 
@@ -92,8 +104,8 @@ export class Workbench {
 
   /** Registers the agent under test through the command line, and its correspondents in the dock. */
   async register(agent: string, others: string[] = []): Promise<void> {
-    const at = this.backend === 'http' ? ['--api-url', (await this.gateway()).url] : [];
-    if (this.backend === 'http') await this.server();
+    const at = this.remote ? ['--api-url', (await this.gateway()).url] : [];
+    if (this.remote) await this.server();
     const { code, output } = await this.cleo('agent', 'register', agent, ...at);
     if (code !== 0) throw new Error(`register failed: ${output}`);
     const dock = await this.dock();
@@ -134,7 +146,7 @@ export class Workbench {
 
   /** The backend's file: the agents' own, or the server's. */
   get dockFile(): string {
-    return join(this.backend === 'http' ? join(this.folder, 'server') : this.stateDir, 'signaldock.db');
+    return join(this.remote ? join(this.folder, 'server') : this.stateDir, 'signaldock.db');
   }
 
   async dock(): Promise<Dock> {
@@ -179,7 +191,7 @@ export class Workbench {
     const database = new DatabaseSync(this.dockFile);
     database.exec('UPDATE messages SET read_at = NULL, delivered_at = NULL');
     database.close();
-    if (this.backend === 'http') await this.serve();
+    if (this.remote) await this.serve();
   }
 
   /** Writes a file that goes with the scenario, into its folder unless the path is absolute, and answers its path. */
@@ -188,6 +200,18 @@ export class Workbench {
     writeFileSync(file, text);
     this.onCleanUp(() => rmSync(file, { force: true }));
     return file;
+  }
+
+  /** Asserts that no more than `most` milliseconds passed from `since`, by the monotonic clock, until `at`. */
+  within(most: number, since: number, what: string, at = performance.now()): void {
+    const took = Math.round(at - since);
+    ok(took <= most, `${what}: ${took} ms, allowed are ${most}`);
+    this.measured(`${what}: ${took} of ${most} ms`);
+  }
+
+  /** Stands below the scenario in what the run prints. */
+  measured(figure: string): void {
+    this.figures.push(figure);
   }
 
   onCleanUp(cleanUp: () => void | Promise<void>): void {
