@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentCredential } from '@cleocode/contracts';
-import { createKernel, type Kernel, type Plugin } from '@cleocode/kernel';
+import { createKernel, createLogger, type Kernel, type Plugin } from '@cleocode/kernel';
 import { type Composition, composePlugins } from '@cleocode/runtime';
 import { openStore } from '@cleocode/store';
 
@@ -29,6 +29,8 @@ export async function startResidents(options: ResidentsOptions): Promise<Kernel[
   const kernels: Kernel[] = [];
   for (const credential of credentials) {
     const kernel = createKernel({
+      // A server that goes is part of what is measured.
+      logger: createLogger('error', ({ message, fields }) => console.error(message, fields)),
       plugins: composePlugins({
         stateDir,
         credential,

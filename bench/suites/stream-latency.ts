@@ -102,7 +102,7 @@ async function send({ url, apiKey, count }: SendJob): Promise<void> {
   const began = performance.now();
   const sends: Promise<unknown>[] = [];
   for (let sent = 0; sent < count; sent++) {
-    await sleep(began + (sent / RATE) * 1_000 - performance.now());
+    await sleep(Math.max(0, began + (sent / RATE) * 1_000 - performance.now()));
     sends.push(transport.push('prime', String(now())));
   }
   await Promise.all(sends);
