@@ -5,7 +5,7 @@ import { type Import, type Package, packages } from './support/workspace.ts';
 /** The house: an import points to a lower floor, or to a neighbour named here. */
 const FLOORS: [floor: number, folder: RegExp][] = [
   [1, /^(contracts|sqlite)$/],
-  [2, /^(kernel|signaldock)$/],
+  [2, /^(intake|kernel|signaldock)$/],
   [3, /^(plugin-.+|transport-.+|store)$/],
   [4, /^(runtime|cleo)$/],
 ];

@@ -1,10 +1,7 @@
-import { CleoError, errorText, type Journal, type Transport } from '@cleocode/contracts';
-import { AckQueue } from './ack-queue.ts';
-import { Condition, type IntakeReporter } from './condition.ts';
-import { noHandler, troubleWith, unusable } from './errors.ts';
-import { HandlerInbox, type MessageHandler } from './handler-inbox.ts';
+import type { CleoError, Journal, Transport } from '@cleocode/contracts';
+import { checkOptions, type MessageHandler, StandaloneIntake } from '@cleocode/intake';
+import { noHandler, stopping, unusable } from './errors.ts';
 import { Intake, type IntakeStatus } from './intake.ts';
-import { SeenKeys } from './seen-keys.ts';
 
 export interface AgentPollerOptions {
   agentId: string;
@@ -42,18 +39,6 @@ export interface AgentPollerStatus extends IntakeStatus {
   pending: number;
 }
 
-/** How long a stop waits for handlers at work, and then for the last acks. */
-const DRAIN_MS = 5_000;
-const LAST_ACKS_MS = 2_000;
-
-interface Run {
-  readonly abort: AbortController;
-  readonly intake: Intake;
-  readonly inbox: HandlerInbox;
-  readonly acks: AckQueue;
-  readonly ended: Promise<void>;
-}
-
 /**
  * Polls a backend for an agent's messages and gives each one to every handler, without the kernel.
  *
@@ -61,38 +46,43 @@ interface Run {
  * lives in memory: use the kernel and its store where a restart must not repeat what is done.
  */
 export class AgentPoller {
-  readonly #options: Required<AgentPollerOptions>;
-  readonly #handlers = new Set<MessageHandler>();
-  readonly #seen = new SeenKeys();
-  #finished = 0;
-  #run: Run | undefined;
-  #stopping: Promise<void> | undefined;
+  readonly #standalone: StandaloneIntake<Intake>;
 
+  /** Throws `E_POLLER_OPTIONS`. */
   constructor(options: AgentPollerOptions) {
-    this.#options = withDefaults(options);
+    checkOptions(options, NUMBERS, unusable);
+    const { pollIntervalMs = 5_000, liveIntervalMs = 30_000, timeoutMs = 10_000 } = options;
+    const { groupConversationIds = [], groupPollLimit = 15, cursors = cursorsInMemory() } = options;
+    const { agentId, transport, retryDelayMs = pollIntervalMs } = options;
+    this.#standalone = new StandaloneIntake(
+      { ...options, name: 'AgentPoller', timeoutMs, retryDelayMs },
+      (parts) =>
+        new Intake({
+          ...parts,
+          agentId,
+          transport,
+          cursors,
+          timeoutMs,
+          intervalMs: pollIntervalMs,
+          liveIntervalMs,
+          groups: groupConversationIds,
+          groupPollLimit,
+        }),
+    );
   }
 
   /** Adds a handler; several may be added, at any time. Returns the function that takes it away. */
   onMessage(handler: MessageHandler): () => void {
-    // Its own identity, so that one function added twice is called twice.
-    const own: MessageHandler = (message, context) => handler(message, context);
-    this.#handlers.add(own);
-    this.#run?.inbox.handlersChanged();
-    return () => {
-      this.#handlers.delete(own);
-    };
+    return this.#standalone.onMessage(handler);
   }
 
   /** Begins to poll, at once. Does nothing while it runs. Without a handler the messages stay unread, and it says so. */
   start(): void {
-    if (this.#stopping)
-      throw new CleoError('E_POLLER_STATE', 'AgentPoller: start() was called while stop() is under way', {
-        hint: 'Await stop() first.',
-      });
-    if (this.#run) return;
-    this.#run = this.#begin();
+    if (this.#standalone.stopping) throw stopping();
+    if (this.#standalone.source) return;
+    void this.#standalone.start();
     setImmediate(() => {
-      if (this.#run && this.#handlers.size === 0) this.#report(noHandler());
+      if (this.#standalone.source && !this.#standalone.handles) this.#standalone.report(noHandler());
     });
   }
 
@@ -101,71 +91,19 @@ export class AgentPoller {
    * any more. What was not finished comes back at the next start. Not to be awaited inside a handler.
    */
   stop(): Promise<void> {
-    this.#stopping ??= this.#end().finally(() => {
-      this.#stopping = undefined;
-    });
-    return this.#stopping;
+    return this.#standalone.stop();
   }
 
   status(): AgentPollerStatus {
-    const { inFlight = 0, queued = 0 } = this.#run?.inbox.stats() ?? {};
+    const { running, pending, finished: seenCount } = this.#standalone.status();
     return {
       failures: 0,
       pushLive: false,
-      ...this.#run?.intake.status(),
-      running: this.#run !== undefined && this.#stopping === undefined,
-      seenCount: this.#finished,
-      pending: inFlight + queued,
+      ...this.#standalone.source?.status(),
+      running,
+      seenCount,
+      pending,
     };
-  }
-
-  #begin(): Run {
-    const { transport, timeoutMs, pollIntervalMs, groupConversationIds } = this.#options;
-    const reporter: IntakeReporter = {
-      failing: (part, error) => this.#report(troubleWith(part, error)),
-      recovered: () => {},
-    };
-    const acks = new AckQueue(transport, timeoutMs, new Condition('ack', reporter));
-    const inbox = new HandlerInbox({
-      ...this.#options,
-      handlers: this.#handlers,
-      seen: this.#seen,
-      acks,
-      onError: (error) => this.#report(error),
-    });
-    inbox.observe(({ type }) => {
-      if (type === 'done' || type === 'dead') this.#finished += 1;
-    });
-    const intake = new Intake({
-      ...this.#options,
-      inbox,
-      reporter,
-      intervalMs: pollIntervalMs,
-      groups: groupConversationIds,
-    });
-    const abort = new AbortController();
-    const ended = intake
-      .run(abort.signal)
-      .catch((error) => this.#report(troubleWith('the poller ended', error)));
-    return { abort, intake, inbox, acks, ended };
-  }
-
-  async #end(): Promise<void> {
-    const run = this.#run;
-    if (!run) return;
-    run.abort.abort(new Error('the poller is stopping'));
-    await Promise.all([run.ended, run.inbox.close(DRAIN_MS)]);
-    await run.acks.close(LAST_ACKS_MS);
-    this.#run = undefined;
-  }
-
-  #report(error: CleoError): void {
-    try {
-      this.#options.onError(error);
-    } catch (thrown) {
-      toStderr(new CleoError('E_POLLER_STATE', `AgentPoller: onError threw: ${errorText(thrown)}`));
-      toStderr(error);
-    }
   }
 }
 
@@ -178,35 +116,6 @@ const NUMBERS = [
   'maxAttempts',
   'retryDelayMs',
 ] as const;
-/** The longest a timer can wait; what is longer would fire at once. */
-const MAX_TIMER_MS = 2_147_483_647;
-
-function withDefaults(options: AgentPollerOptions): Required<AgentPollerOptions> {
-  const { agentId, transport, pollIntervalMs = 5_000 } = options;
-  if (!agentId) throw unusable('agentId is missing', 'Give the id of the agent whose messages to poll.');
-  if (typeof transport?.poll !== 'function')
-    throw unusable('transport is missing', 'Give a connected transport, such as HttpTransport.');
-  for (const name of NUMBERS) {
-    const value = options[name];
-    if (value === undefined || (value > 0 && value <= MAX_TIMER_MS)) continue;
-    throw unusable(`${name} is ${value}`, `Give a number above 0, at most ${MAX_TIMER_MS}, or leave it out.`);
-  }
-  return {
-    agentId,
-    transport,
-    pollIntervalMs,
-    liveIntervalMs: options.liveIntervalMs ?? 30_000,
-    groupConversationIds: options.groupConversationIds ?? [],
-    groupPollLimit: options.groupPollLimit ?? 15,
-    groupMessages: options.groupMessages ?? 'all',
-    timeoutMs: options.timeoutMs ?? 10_000,
-    handlerTimeoutMs: options.handlerTimeoutMs ?? 300_000,
-    maxAttempts: options.maxAttempts ?? 5,
-    retryDelayMs: options.retryDelayMs ?? pollIntervalMs,
-    cursors: options.cursors ?? cursorsInMemory(),
-    onError: options.onError ?? toStderr,
-  };
-}
 
 function cursorsInMemory(): Pick<Journal, 'getCursor' | 'setCursor'> {
   const cursors = new Map<string, number>();
@@ -216,8 +125,4 @@ function cursorsInMemory(): Pick<Journal, 'getCursor' | 'setCursor'> {
       cursors.set(name, value);
     },
   };
-}
-
-function toStderr({ code, message, hint }: CleoError): void {
-  console.error(hint ? `${code}: ${message} (${hint})` : `${code}: ${message}`);
 }

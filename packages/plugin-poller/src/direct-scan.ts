@@ -1,13 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  CleoError,
-  type ConduitMessage,
-  type Inbox,
-  MAX_CONTENT_BYTES,
-  type Transport,
-} from '@cleocode/contracts';
-import { conversationOf } from './conversation.ts';
-import { request } from './deadline.ts';
+import { type ConduitMessage, conversationOf, type Inbox, type Transport } from '@cleocode/contracts';
+import { isLastPage, pollPage } from '@cleocode/intake';
 
 export interface ScanResult {
   /** Everything unread was read, to the end. */
@@ -65,15 +58,15 @@ export class DirectScan {
       this.#cursor = 0;
       this.#rescanAt = performance.now() + RESCAN_MS;
     }
+    const { transport, inbox, timeoutMs } = this.#options;
     let position = this.#cursor;
     const turnedAway = new Set<string>();
     let pagesAhead = 0;
     for (;;) {
       const limit = await this.#pageSize(signal);
-      const page = await this.#poll(position, limit, signal);
+      const page = await pollPage(transport, { afterSeq: position, limit }, { timeoutMs, signal });
       const seqs = page.map(seqOf).filter((seq) => seq !== undefined);
       this.#cursorless = page.length > 0 && seqs.length === 0;
-      const { inbox } = this.#options;
       const ahead = turnedAway.size > 0;
       const { deferred } = inbox.receive(page, {
         name: 'poll',
@@ -84,24 +77,13 @@ export class DirectScan {
       if (!ahead) this.#cursor = deferred.length > 0 ? before(deferred, position) : last;
       for (const message of deferred) if (message) turnedAway.add(conversationOf(message));
 
-      if (page.length < limit && !endedEarly(page)) return { readAll: true, turnedAway, windowFull: false };
+      if (isLastPage(page, limit)) return { readAll: true, turnedAway, windowFull: false };
       // Without a cursor that moves, the next page would be this one again.
       if (last === position) return { readAll: false, turnedAway, windowFull: true };
       if (turnedAway.size > 0 && (++pagesAhead > LOOK_AHEAD_PAGES || inbox.room === 0))
         return { readAll: false, turnedAway, windowFull: false };
       position = last;
     }
-  }
-
-  async #poll(afterSeq: number, limit: number, signal: AbortSignal): Promise<ConduitMessage[]> {
-    const { transport, timeoutMs } = this.#options;
-    const page: unknown = await request(transport, 'poll', { timeoutMs, signal }, (own) =>
-      transport.poll({ limit, signal: own, ...(afterSeq > 0 && { afterSeq }) }),
-    );
-    if (Array.isArray(page)) return page;
-    throw new CleoError('E_TRANSPORT_INVALID', `${transport.name}: poll did not answer a list of messages`, {
-      hint: 'The transport is at fault: an error must reject, and no messages is [].',
-    });
   }
 
   /** How much to ask for; waits while the inbox has no room, and a little longer for room worth a request. */
@@ -120,12 +102,6 @@ export class DirectScan {
 function inFlight(inbox: Inbox): number {
   const { inFlight, queued } = inbox.stats();
   return inFlight + queued;
-}
-
-/** A backend may end a page before its limit once it holds as much content as one message may have. */
-function endedEarly(page: readonly (ConduitMessage | null)[]): boolean {
-  const length = page.reduce((sum, message) => sum + (message?.content?.length ?? 0), 0);
-  return length >= MAX_CONTENT_BYTES;
 }
 
 /** The position just before the first of `messages`. */

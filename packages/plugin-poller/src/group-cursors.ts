@@ -1,5 +1,5 @@
 import { type ConduitMessage, type Journal, messageKey } from '@cleocode/contracts';
-import type { Condition } from './condition.ts';
+import type { Condition } from '@cleocode/intake';
 
 interface Following {
   readonly id: string;

@@ -2,6 +2,8 @@ import {
   CleoError,
   type ConduitMessage,
   type ConversationPage,
+  callTransport,
+  conversationOf,
   type FetchConversationOptions,
   type Inbox,
   isAuthError,
@@ -9,11 +11,8 @@ import {
   type Journal,
   type Transport,
 } from '@cleocode/contracts';
-import { Condition, type IntakeReporter } from './condition.ts';
-import { conversationOf } from './conversation.ts';
-import { request } from './deadline.ts';
+import { Condition, type IntakeReporter, retryDelay } from '@cleocode/intake';
 import { GroupCursors } from './group-cursors.ts';
-import { retryDelay } from './retry.ts';
 
 export interface GroupScanOptions {
   agentId: string;
@@ -220,7 +219,7 @@ export class GroupScan {
   ): Promise<ConversationPage> {
     const { transport, timeoutMs } = this.#options;
     const ids = groups.map(({ id }) => id);
-    return request(transport, 'fetchConversation', { timeoutMs, signal }, (own) =>
+    return callTransport(transport, 'fetchConversation', { timeoutMs, signal }, (own) =>
       this.#fetch!(ids, { ...options, signal: own }),
     );
   }

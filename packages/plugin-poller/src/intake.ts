@@ -1,5 +1,6 @@
 import {
   type Agent,
+  asTransportError,
   CleoError,
   type ConduitMessage,
   errorText,
@@ -9,16 +10,16 @@ import {
   type IntakeMonitor,
   isAuthError,
   type Journal,
+  problemOf,
   type Realtime,
   type Transport,
   watchForStalls,
 } from '@cleocode/contracts';
-import { Alarm } from './alarm.ts';
-import { Condition, type IntakeReporter } from './condition.ts';
+import { Alarm, Condition, type IntakeReporter, retryDelay } from '@cleocode/intake';
 import { DirectScan } from './direct-scan.ts';
 import { GroupScan } from './group-scan.ts';
+import { jittered, LONGEST_WAIT } from './jitter.ts';
 import { PushGate } from './push-gate.ts';
-import { jittered, LONGEST_WAIT, retryDelay } from './retry.ts';
 
 export interface IntakeSettings {
   /** Milliseconds from the end of one cycle to the beginning of the next, give or take a fifth. */
@@ -132,7 +133,7 @@ export class Intake implements IntakeMonitor {
     return {
       ...(lastReceiveAgeMs !== undefined && { lastReceiveAgeMs }),
       budgetMs: Math.round(this.#intervalMs * LONGEST_WAIT + timeoutMs),
-      ...(error !== undefined && { problem: problemOf(error) }),
+      ...(error !== undefined && { problem: problemOf(asTransportError(error, 'poll')) }),
     };
   }
 
@@ -236,11 +237,6 @@ function isFinished(
   event: InboxEvent,
 ): event is Extract<InboxEvent, { type: 'done' | 'dead' | 'dropped' | 'known' }> {
   return ['done', 'dead', 'dropped', 'known'].includes(event.type);
-}
-
-function problemOf(error: unknown): NonNullable<IntakeHealth['problem']> {
-  if (!CleoError.is(error)) return { code: 'E_TRANSPORT_FAILED', message: errorText(error) };
-  return { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) };
 }
 
 function describe(error: unknown): NonNullable<IntakeStatus['lastError']> {

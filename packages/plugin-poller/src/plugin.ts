@@ -1,10 +1,10 @@
-import { CleoError, errorText, isMentioned, services } from '@cleocode/contracts';
+import { CleoError, errorText, isMentioned, MAX_TIMER_MS, services } from '@cleocode/contracts';
+import type { IntakeReporter } from '@cleocode/intake';
 import { definePlugin, type Logger, packageVersion } from '@cleocode/kernel';
 import { z } from 'zod';
-import type { IntakeReporter } from './condition.ts';
 import { Intake } from './intake.ts';
 
-const milliseconds = z.int().positive().max(2_147_483_647);
+const milliseconds = z.int().positive().max(MAX_TIMER_MS);
 
 const options = z.strictObject({
   /** Milliseconds from the end of one cycle to the beginning of the next, give or take a fifth. */

@@ -1,5 +1,5 @@
-import { backoff, CleoError } from '@cleocode/contracts';
-import { Alarm } from './alarm.ts';
+import { backoff, pauseAskedBy } from '@cleocode/contracts';
+import { Alarm, isUnasked, retryDelay } from '@cleocode/intake';
 import type { CaughtUp } from './catch-up.ts';
 
 export interface CatchUpLoopOptions {
@@ -15,8 +15,6 @@ export interface CatchUpLoopOptions {
 /** From the beginning of one that was asked for to the beginning of the next, however often they are. */
 const SPACING_MS = 1_000;
 const RETRY_CAP_MS = 30_000;
-/** A longer Retry-After is taken for a mistake: nothing may silence an agent for good. */
-const RETRY_AFTER_CAP_MS = 15 * 60_000;
 
 /** Runs one catch-up at a time: soon when it is asked for, again after a while when it did not get to the end. */
 export class CatchUpLoop {
@@ -70,23 +68,20 @@ export class CatchUpLoop {
       const result = await catchUp(signal);
       if (signal.aborted) return;
       if (result.readAll) this.#failures = 0;
-      else this.#again(0);
+      else this.#again(backoff(this.#failures, SPACING_MS, RETRY_CAP_MS), 0);
       onEnd(result);
     } catch (error) {
       if (signal.aborted) return;
-      const { retryAfterMs = 0, details } = CleoError.is(error) ? error : {};
-      // What the transport refuses by itself is no word of the backend.
-      this.#again(retryAfterMs, details?.local === true);
+      this.#again(retryDelay(error, this.#failures), isUnasked(error) ? 0 : pauseAskedBy(error));
       onFail(error);
     }
   }
 
-  #again(askedMs: number, byTransport = false): void {
+  #again(waitMs: number, askedMs: number): void {
     const now = performance.now();
-    const asked = now + Math.min(askedMs, RETRY_AFTER_CAP_MS);
     this.#wanted = true;
-    this.#floor = byTransport ? now : asked;
-    this.#earliest = Math.max(asked, now + backoff(this.#failures, SPACING_MS, RETRY_CAP_MS));
+    this.#floor = now + askedMs;
+    this.#earliest = now + waitMs;
     this.#failures += 1;
   }
 }

@@ -1,14 +1,6 @@
-import type { CleoError } from '@cleocode/contracts';
+import { asTransportError, type CleoError } from '@cleocode/contracts';
 import { EventSource } from 'eventsource';
-import {
-  asCleoError,
-  frameTooLarge,
-  label,
-  streamBuffered,
-  streamEnded,
-  streamSilent,
-  unreachable,
-} from './errors.ts';
+import { frameTooLarge, label, streamBuffered, streamEnded, streamSilent, unreachable } from './errors.ts';
 import { type OpenedStream, openStream, type StreamRequest } from './open-stream.ts';
 import { RetryField } from './retry-field.ts';
 import { Watchdog, type WatchdogTimes } from './watchdog.ts';
@@ -89,7 +81,7 @@ export class Connection {
       else this.#read(this.#stream);
       return await this.#ended.promise;
     } catch (error) {
-      return asCleoError(error, label(this.#request.url));
+      return asTransportError(error, label(this.#request.url));
     } finally {
       signal.removeEventListener('abort', onAbort);
       await this.#stream?.close();
@@ -173,7 +165,7 @@ export class Connection {
   }
 
   #fail(error: unknown): void {
-    this.#end(asCleoError(error, label(this.#request.url)));
+    this.#end(asTransportError(error, label(this.#request.url)));
   }
 
   #end(error: CleoError): void {

@@ -1,4 +1,4 @@
-import { CleoError, type ConduitMessage, errorText } from '@cleocode/contracts';
+import { CleoError, errorText } from '@cleocode/contracts';
 
 /** A request in a message: without its query, which may hold a key. */
 export function label({ origin, pathname }: URL): string {
@@ -76,13 +76,6 @@ export function timedOut(url: URL, ms: number): CleoError {
   });
 }
 
-export function pollTimedOut(transport: string, ms: number): CleoError {
-  return new CleoError('E_TRANSPORT_TIMEOUT', `${transport}: poll did not answer within ${ms} ms`, {
-    hint: 'Check that the backend is reachable, or raise timeoutMs.',
-    retryable: true,
-  });
-}
-
 export function unreachable(url: URL, cause: unknown): CleoError {
   const { code } = (cause ?? {}) as NodeJS.ErrnoException;
   // A parser error carries the bytes it stumbled over, and those may echo the request.
@@ -95,45 +88,6 @@ export function unreachable(url: URL, cause: unknown): CleoError {
   });
 }
 
-export function ackTimedOut(transport: string, ms: number): CleoError {
-  return new CleoError('E_TRANSPORT_TIMEOUT', `${transport}: ack did not answer within ${ms} ms`, {
-    hint: 'Check that the backend is reachable, or raise timeoutMs.',
-    retryable: true,
-  });
-}
-
-export function handlerFailed(
-  message: ConduitMessage,
-  attempt: number,
-  maxAttempts: number,
-  last: boolean,
-  cause: unknown,
-): CleoError {
-  return new CleoError(
-    last ? 'E_MESSAGE_GIVEN_UP' : 'E_HANDLER_FAILED',
-    `message ${message.id} from ${message.from}, attempt ${attempt} of ${maxAttempts}: ${errorText(cause)}`,
-    {
-      hint: last
-        ? 'It stays unread at the backend and is tried again after a restart.'
-        : 'It is tried again with the handlers that failed.',
-      details: { messageId: message.id, attempt },
-      cause,
-    },
-  );
-}
-
-export function handlerTimeout(ms: number): CleoError {
-  return new CleoError('E_HANDLER_TIMEOUT', `the message handler did not settle within ${ms} ms`, {
-    hint: 'Make it watch the signal it is given, or raise handlerTimeoutMs.',
-  });
-}
-
-export function notWhole(): CleoError {
-  return new CleoError('E_MESSAGE_INVALID', 'a message without id, sender or text content is set aside', {
-    hint: 'The transport is at fault: it must answer whole messages.',
-  });
-}
-
 export function unusable(what: string, hint: string): CleoError {
   return new CleoError('E_SSE_OPTIONS', `SseConnectionService: ${what}`, { hint });
 }
@@ -141,14 +95,5 @@ export function unusable(what: string, hint: string): CleoError {
 export function unreadable(fault: string): CleoError {
   return new CleoError('E_STREAM_UNREADABLE', `an event of the stream cannot be read: ${fault}`, {
     hint: 'Nothing is lost: what it told is fetched. Check that the stream comes from a SignalDock server.',
-  });
-}
-
-/** Whatever was thrown, as an error with a code. */
-export function asCleoError(error: unknown, what: string): CleoError {
-  if (CleoError.is(error)) return error;
-  return new CleoError('E_TRANSPORT_FAILED', `${what}: ${errorText(error)}`, {
-    retryable: true,
-    cause: error,
   });
 }

@@ -1,4 +1,4 @@
-export type { MessageContext, MessageHandler } from './handler-inbox.ts';
+export type { MessageContext, MessageHandler } from '@cleocode/intake';
 export type { StreamStatus } from './intake.ts';
 export { type SseOptions, sse, sse as default } from './plugin.ts';
 export type { ResumeStore } from './resume-point.ts';

@@ -1,4 +1,5 @@
 import {
+  asTransportError,
   type CleoError,
   type Inbox,
   type Problem,
@@ -9,7 +10,7 @@ import {
 } from '@cleocode/contracts';
 import { type CaughtUp, SOURCE } from './catch-up.ts';
 import { CatchUpLoop } from './catch-up-loop.ts';
-import { asCleoError, stoodStill, unreadable } from './errors.ts';
+import { stoodStill, unreadable } from './errors.ts';
 import type { Arrival } from './gate.ts';
 import { GatedStream, type GatedStreamListener } from './gated-stream.ts';
 import { ResumePoint, type ResumeStore } from './resume-point.ts';
@@ -95,7 +96,7 @@ export class StreamIntake implements Realtime {
       },
       onEnd: (result) => this.#onCaughtUp(result),
       onFail: (error) => {
-        this.#fail(asCleoError(error, 'catching up with the stream'));
+        this.#fail(asTransportError(error, 'catching up with the stream'));
         this.#update();
       },
     });

@@ -1,4 +1,5 @@
 import { backoff, CleoError, isAuthError } from '@cleocode/contracts';
+import { refusedKeyDelay } from '@cleocode/intake';
 
 const BASE_MS = 500;
 const CAP_MS = 30_000;
@@ -16,8 +17,6 @@ const GOOD_MS = 60_000;
 const AFTER_SILENCE_MS = 500;
 /** A longer wait that was asked for is taken for a mistake. */
 const MOST_ASKED_MS = 60 * 60_000;
-/** The key will not get better by asking: three requests in the first ten seconds, then one in thirty. */
-const REFUSED_KEY_MS = [2_000, 6_000, 30_000] as const;
 
 /** How long to wait before the next connection: exponential, with jitter also on the first, never less than was asked for. */
 export class ReconnectPolicy {
@@ -52,9 +51,8 @@ export class ReconnectPolicy {
 
   #own(error: CleoError, goodMs: number): number {
     if (isAuthError(error)) {
-      const wait = REFUSED_KEY_MS[Math.min(this.#refusals, REFUSED_KEY_MS.length - 1)]!;
       this.#refusals += 1;
-      return wait * (1 + this.#random() / 10);
+      return refusedKeyDelay(this.#refusals - 1, this.#random);
     }
     this.#refusals = 0;
     if (goodMs >= GOOD_MS) {

@@ -1,8 +1,7 @@
-import type { CleoError, Secret } from '@cleocode/contracts';
-import { isAuthError } from '@cleocode/contracts';
-import { Alarm } from './alarm.ts';
+import { asTransportError, type CleoError, isAuthError, type Secret } from '@cleocode/contracts';
+import { Alarm } from '@cleocode/intake';
 import { Connection, type StreamEvent } from './connection.ts';
-import { asCleoError, label } from './errors.ts';
+import { label } from './errors.ts';
 import { announcedHeartbeat, timesFor, timesUntil } from './heartbeat.ts';
 import type { Identity } from './identity.ts';
 import { ReconnectPolicy } from './reconnect-policy.ts';
@@ -124,7 +123,7 @@ export class Stream {
       });
       return await connection.run(own.signal);
     } catch (error) {
-      return asCleoError(error, label(url));
+      return asTransportError(error, label(url));
     } finally {
       signal.removeEventListener('abort', onAbort);
       this.#attempt = undefined;

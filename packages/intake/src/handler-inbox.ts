@@ -1,19 +1,21 @@
 import {
+  backoff,
   CleoError,
   type ConduitMessage,
+  callWithin,
+  conversationOf,
   errorText,
   type Inbox,
   type InboxEvent,
   type InboxStats,
   type IntakeSource,
   isMentioned,
+  isMessage,
   messageKey,
   type ReceiveResult,
   Waiters,
 } from '@cleocode/contracts';
 import type { AckQueue } from './ack-queue.ts';
-import { conversationOf } from './conversation.ts';
-import { callWithin } from './deadline.ts';
 import { handlerFailed, handlerTimeout, notWhole } from './errors.ts';
 import type { SeenKeys } from './seen-keys.ts';
 
@@ -32,19 +34,22 @@ export interface HandlerInboxOptions {
   /** Looked at for each attempt: handlers may come and go. */
   handlers: ReadonlySet<MessageHandler>;
   seen: SeenKeys;
-  acks: AckQueue;
+  acks: Pick<AckQueue, 'add' | 'size'>;
   groupMessages: 'all' | 'mentions';
+  /** Milliseconds. */
   handlerTimeoutMs: number;
   maxAttempts: number;
   /** Before the second attempt, in milliseconds; doubles with each. */
   retryDelayMs: number;
   onError(error: CleoError): void;
+  /** What an observer threw. */
+  onObserverError(error: unknown): void;
 }
 
 interface Item {
   readonly key: string;
   readonly message: ConduitMessage;
-  readonly ackIds: string[];
+  readonly ackIds: Set<string>;
   readonly succeeded: Set<MessageHandler>;
   attempt: number;
 }
@@ -60,8 +65,8 @@ const CONCURRENCY = 8;
 const RETRY_CAP_MS = 60_000;
 
 /**
- * The inbox of a poller used without the kernel: in memory, order kept inside a conversation, conversations in parallel,
- * ack after every handler succeeded. What it turned away for want of room comes back with the next scan.
+ * The inbox without a kernel: in memory, order kept inside a conversation, conversations in parallel, ack after every handler
+ * succeeded. What it turned away for want of room comes back when the source reads again.
  */
 export class HandlerInbox implements Inbox {
   readonly #options: HandlerInboxOptions;
@@ -73,8 +78,12 @@ export class HandlerInbox implements Inbox {
   readonly #stopping = new AbortController();
   readonly #counts = { done: 0, failed: 0, dead: 0, dropped: 0 };
   #ready: Lane[] = [];
-  /** Something was turned away that the backend still holds: what comes later must wait for it. */
-  #gap = false;
+  /** The last message that was turned away and that the backend still holds, by its `seq`: what comes later must wait for it. */
+  #gap: number | undefined;
+  /** Everything unread up to this `seq` was taken: what the latest page from a cursor said. */
+  #taken = 0;
+  /** Something was turned away: its source is to hear when there is room. */
+  #refused = false;
   #closed = false;
 
   constructor(options: HandlerInboxOptions) {
@@ -89,14 +98,12 @@ export class HandlerInbox implements Inbox {
 
   receive(messages: readonly ConduitMessage[], source: IntakeSource): ReceiveResult {
     const result: ReceiveResult = { accepted: 0, duplicates: 0, deferred: [] };
-    // Such a page brings what is missing first.
-    if (source.afterSeq !== undefined) this.#gap = false;
+    this.#taken = source.afterSeq ?? this.#taken;
     for (const message of messages) {
-      if (!isWhole(message)) this.#options.onError(notWhole(source));
+      if (!isMessage(message)) this.#options.onError(notWhole(source));
       else if (this.#skip(message, source)) result.duplicates += 1;
-      else if (this.#gap || this.room === 0) {
-        // What another view shows need not be in the agent's own list: nothing there would ever fill the gap.
-        if (source.ackable) this.#gap = true;
+      else if (this.room === 0 || this.#overtakes(source)) {
+        this.#turnAway(message, source);
         result.deferred.push(message);
       } else {
         this.#accept(message, source);
@@ -104,6 +111,8 @@ export class HandlerInbox implements Inbox {
       }
     }
     this.#pump();
+    // Nothing that ends here will make the room that there is already.
+    if (result.deferred.length > 0 && this.room === CAPACITY) setImmediate(() => this.#sayRoom());
     return result;
   }
 
@@ -113,7 +122,8 @@ export class HandlerInbox implements Inbox {
   }
 
   stats(): InboxStats {
-    const inFlight = this.#running.size;
+    // One that has just left is still counted among the running for a moment.
+    const inFlight = Math.min(this.#running.size, this.#items.size);
     const queued = this.#items.size - inFlight;
     return { inFlight, queued, ...this.#counts, unacked: this.#options.acks.size, problems: [] };
   }
@@ -126,14 +136,16 @@ export class HandlerInbox implements Inbox {
   /** To be called when a handler was added. */
   handlersChanged(): void {
     this.#pump();
-    this.#roomAgain();
+    if (this.#refused && this.#items.size === 0) this.#sayRoom();
+    this.#wakeWaiters();
   }
 
-  /** Starts no more handlers, waits up to `ms` for those at work, then aborts their signals. */
+  /** Takes nothing more in, starts no more handlers, waits up to `ms` for those at work, then aborts their signals. */
   async close(ms: number): Promise<void> {
     this.#closed = true;
+    this.#emit({ type: 'closed' });
     for (const { retry } of this.#lanes.values()) clearTimeout(retry);
-    const giveUp = setTimeout(() => this.#stopping.abort(new Error('the poller is stopping')), ms);
+    const giveUp = setTimeout(() => this.#stopping.abort(new Error('the intake is stopping')), ms);
     await Promise.all(this.#running);
     clearTimeout(giveUp);
   }
@@ -144,7 +156,7 @@ export class HandlerInbox implements Inbox {
     const key = messageKey(message);
     const item = this.#items.get(key);
     if (item) {
-      if (source.ackable && !item.ackIds.includes(message.id)) item.ackIds.push(message.id);
+      if (source.ackable) item.ackIds.add(message.id);
       return true;
     }
     const ending = seen.get(key);
@@ -160,11 +172,26 @@ export class HandlerInbox implements Inbox {
     return true;
   }
 
+  /** Whether a message of `source` could get in before one that was turned away. A page from a cursor brings that first. */
+  #overtakes({ afterSeq }: IntakeSource): boolean {
+    return (
+      afterSeq === undefined && this.#gap !== undefined && (this.#taken === 0 || this.#gap > this.#taken)
+    );
+  }
+
+  #turnAway({ seq = 0 }: ConduitMessage, { ackable }: IntakeSource): void {
+    this.#refused = true;
+    // What another view shows need not be in the agent's own list: nothing there would ever fill the gap.
+    if (ackable) this.#gap = Math.max(this.#gap ?? 0, seq);
+  }
+
   #accept(message: ConduitMessage, source: IntakeSource): void {
+    // Pages ascend: one that has come this far has brought everything that was missing.
+    if (this.#gap !== undefined && (message.seq ?? 0) >= this.#gap) this.#gap = undefined;
     const item: Item = {
       key: messageKey(message),
       message,
-      ackIds: source.ackable ? [message.id] : [],
+      ackIds: new Set(source.ackable ? [message.id] : []),
       succeeded: new Set(),
       attempt: 0,
     };
@@ -183,7 +210,7 @@ export class HandlerInbox implements Inbox {
     while (!this.#closed && this.#running.size < CONCURRENCY && this.#options.handlers.size > 0) {
       const lane = this.#ready.shift();
       if (!lane) return;
-      const work: Promise<void> = this.#handle(lane, lane.items[0]!).finally(() => {
+      const work: Promise<void> = this.#attempt(lane, lane.items[0]!).finally(() => {
         this.#running.delete(work);
         this.#pump();
       });
@@ -191,30 +218,33 @@ export class HandlerInbox implements Inbox {
     }
   }
 
-  /** One attempt. Never rejects. */
-  async #handle(lane: Lane, item: Item): Promise<void> {
+  /** One attempt at one message. Never rejects. */
+  async #attempt(lane: Lane, item: Item): Promise<void> {
     item.attempt += 1;
     const { message, attempt } = item;
     const started = performance.now();
-    let worst: unknown;
+    const failure = await this.#callAll(item);
+    if (failure) return this.#failed(lane, item, failure.error);
+    this.#counts.done += 1;
+    for (const id of item.ackIds) this.#options.acks.add(id);
+    this.#options.seen.add(item.key, 'done');
+    this.#leave(lane, item, { type: 'done', message, attempt, durationMs: performance.now() - started });
+  }
+
+  /** Calls the handlers that have not succeeded yet. Answers the worst of what they threw. */
+  async #callAll(item: Item): Promise<{ error: unknown } | undefined> {
+    let worst: { error: unknown } | undefined;
     for (const handler of [...this.#options.handlers]) {
       if (item.succeeded.has(handler)) continue;
       try {
         await this.#call(handler, item);
         item.succeeded.add(handler);
       } catch (error) {
-        if (this.#stopping.signal.aborted) return;
-        if (!CleoError.is(worst, 'E_PERMANENT')) worst = error ?? new Error('the handler failed');
+        if (this.#stopping.signal.aborted) return { error };
+        if (!worst || CleoError.is(error, 'E_PERMANENT')) worst = { error };
       }
     }
-    if (worst === undefined) {
-      this.#counts.done += 1;
-      for (const id of item.ackIds) this.#options.acks.add(id);
-      this.#options.seen.add(item.key, 'done');
-      this.#emit({ type: 'done', message, attempt, durationMs: performance.now() - started });
-      return this.#leave(lane, item);
-    }
-    this.#failed(lane, item, worst);
+    return worst;
   }
 
   #call(handler: MessageHandler, { message, attempt }: Item): Promise<unknown> {
@@ -222,11 +252,13 @@ export class HandlerInbox implements Inbox {
     return callWithin(
       bounds,
       () => handlerTimeout(bounds.timeoutMs),
-      async (signal) => handler(message, { attempt, signal }),
+      (signal) => handler(message, { attempt, signal }),
     );
   }
 
   #failed(lane: Lane, item: Item, error: unknown): void {
+    // Cut short by a stop: it comes again at the next start.
+    if (this.#stopping.signal.aborted) return;
     const { maxAttempts, retryDelayMs, onError, seen } = this.#options;
     const { message, attempt } = item;
     this.#counts.failed += 1;
@@ -235,40 +267,46 @@ export class HandlerInbox implements Inbox {
     if (last) {
       this.#counts.dead += 1;
       seen.add(item.key, 'given up');
-      this.#emit({ type: 'dead', message, attempts: attempt, error: errorText(error) });
-      this.#leave(lane, item);
-      return;
-    }
-    if (this.#closed) return;
-    const wait = Math.min(RETRY_CAP_MS, retryDelayMs * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
-    lane.retry = setTimeout(() => {
-      this.#ready.push(lane);
-      this.#pump();
-    }, wait);
+      this.#leave(lane, item, { type: 'dead', message, attempts: attempt, error: errorText(error) });
+    } else if (!this.#closed)
+      lane.retry = setTimeout(
+        () => {
+          this.#ready.push(lane);
+          this.#pump();
+        },
+        backoff(attempt - 1, retryDelayMs, RETRY_CAP_MS),
+      );
   }
 
-  #leave(lane: Lane, item: Item): void {
+  #leave(lane: Lane, item: Item, event: InboxEvent): void {
     lane.items.shift();
     this.#items.delete(item.key);
     if (lane.items.length > 0) this.#ready.push(lane);
     else this.#lanes.delete(conversationOf(item.message));
-    const size = this.#items.size;
-    if (this.#gap && (size === CAPACITY / 2 || size === 0)) this.#emit({ type: 'room' });
-    if (size <= CAPACITY / 2) this.#roomAgain();
+    this.#emit(event);
+    const { size } = this.#items;
+    if (this.#refused && (size === CAPACITY / 2 || size === 0)) this.#sayRoom();
+    if (size <= CAPACITY / 2) this.#wakeWaiters();
   }
 
-  #roomAgain(): void {
+  #sayRoom(): void {
+    if (this.room === 0) return;
+    // Once all of it is free there is nothing left to say.
+    if (this.#items.size === 0) this.#refused = false;
+    this.#emit({ type: 'room' });
+  }
+
+  #wakeWaiters(): void {
     if (this.room > 0) this.#waiters.wake();
   }
 
   #emit(event: InboxEvent): void {
-    for (const listener of this.#observers) listener(event);
+    for (const listener of [...this.#observers]) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#options.onObserverError(error);
+      }
+    }
   }
-}
-
-/** A transport may be anyone's: what it hands over is looked at once. */
-function isWhole(message: ConduitMessage | null): boolean {
-  return (
-    typeof message?.id === 'string' && typeof message.from === 'string' && typeof message.content === 'string'
-  );
 }

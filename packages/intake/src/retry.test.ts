@@ -1,6 +1,6 @@
 import { CleoError, WireError } from '@cleocode/contracts';
 import { describe, expect, it } from 'vitest';
-import { jittered, retryDelay } from './retry.ts';
+import { refusedKeyDelay, retryDelay } from './retry.ts';
 
 const lowest = () => 0;
 const highest = () => 0.999999;
@@ -54,7 +54,9 @@ describe('the delay after a failure', () => {
   });
 });
 
-it('spreads an interval by a fifth to either side', () => {
-  expect(jittered(5_000, lowest)).toBe(4_000);
-  expect(jittered(5_000, highest)).toBeCloseTo(6_000, 0);
+it('a refused key waits 2 s, 6 s, then 30 s each time, and a tenth more by chance', () => {
+  expect([0, 1, 2, 3, 50].map((refusals) => refusedKeyDelay(refusals, lowest))).toEqual([
+    2_000, 6_000, 30_000, 30_000, 30_000,
+  ]);
+  expect(refusedKeyDelay(0, highest)).toBeCloseTo(2_200, 0);
 });
