@@ -225,7 +225,7 @@ describe('the credential of a running agent', () => {
     const folders = await foldersWithBob();
     const { agent, registry } = await started({
       ...folders,
-      rotate: async () => ({ apiKey: 'rotated here' }),
+      issuer: { issue: async () => ({ apiKey: 'rotated here' }) },
     });
     const heard: string[] = [];
     agent.onChange(({ apiKey }) => heard.push(apiKey.reveal()));

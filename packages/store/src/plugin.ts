@@ -3,18 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Agent,
   type AgentCredential,
-  type AgentRegistryAPI,
   agentIdSchema,
   CleoError,
   type Journal,
+  type KeyIssuer,
   services,
 } from '@cleocode/contracts';
 import { definePlugin, packageVersion, resolveStateDir } from '@cleocode/kernel';
 import { acquireLock, type HeldLock } from '@cleocode/sqlite';
 import { z } from 'zod';
-import type { Rotate } from './registry.ts';
 import { Replayer } from './replayer.ts';
-import { openStore, type Store } from './store.ts';
+import { openStore, type Store, type StoreRegistry } from './store.ts';
 import { StoredAgent } from './stored-agent.ts';
 
 /** How often the database is looked at for what other processes changed, in milliseconds. */
@@ -27,15 +26,20 @@ const options = z.strictObject({
   agent: agentIdSchema.optional(),
   /** The folder of the machine key. Default: `CLEO_DATA_DIR`, else the user's data folder. */
   dataDir: z.string().min(1).optional(),
-  /** How a new key is got from the backend. */
-  rotate: z.custom<Rotate>((value) => typeof value === 'function', 'expected a function').optional(),
+  /** How `registry.rotateKey` gets a new key from a caller that brings no issuer. */
+  issuer: z
+    .custom<KeyIssuer>(
+      (value) => typeof (value as KeyIssuer | null)?.issue === 'function',
+      'expected a KeyIssuer',
+    )
+    .optional(),
 });
 
 export type StorePluginOptions = z.input<typeof options>;
 
 /** What the services lead to once `init` has run. */
 interface Opened {
-  registry: AgentRegistryAPI;
+  registry: StoreRegistry;
   journal: Journal;
   agent: StoredAgent;
 }
@@ -48,7 +52,7 @@ export const store = definePlugin({
   options,
   requires: { inbox: services.inbox },
   provides: [services.registry, services.journal, services.agent],
-  setup(ctx, { dir, agent: wanted, dataDir, rotate }, { inbox }) {
+  setup(ctx, { dir, agent: wanted, dataDir, issuer }, { inbox }) {
     let opened: Opened | undefined;
     const ready = (): Opened => {
       if (!opened) throw notOpen();
@@ -63,7 +67,9 @@ export const store = definePlugin({
 
     ctx.on('init', async () => {
       const folder = dir ?? resolveStateDir();
-      const store = await openStore({ dir: folder, dataDir, rotate });
+      const onWarning = ({ code, message, hint }: CleoError): void =>
+        ctx.logger.warn(message, { code, hint });
+      const store = await openStore({ dir: folder, dataDir, issuer, onWarning });
       // The start was given up meanwhile: nothing deferred from here on would ever run.
       if (ctx.signal.aborted) return store.close();
       let lock: HeldLock | undefined;
@@ -80,6 +86,7 @@ export const store = definePlugin({
       lock = acquireLock(join(folder, 'run', `${credential.agentId}.lock`));
       await store.registry.markUsed(credential.agentId);
       const agent = new StoredAgent(credential, store.registry, ctx.logger);
+      await agent.reload();
       opened = { registry: store.registry, journal: store.journalFor(agent.id), agent };
       replayer = new Replayer(store.deadLettersFor(agent.id), inbox);
       const onChange = (): void => {
@@ -141,16 +148,22 @@ function agentOf(ready: () => Opened): Agent {
     credential: () => ready().agent.credential(),
     onChange: (listener) => ready().agent.onChange(listener),
     reportUnauthorized: (cause) => ready().agent.reportUnauthorized(cause),
+    refresh: (refused, cause) => ready().agent.refresh(refused, cause),
+    reportAccepted: (accepted) => ready().agent.reportAccepted(accepted),
+    auth: () => ready().agent.auth(),
+    onAuth: (listener) => ready().agent.onAuth(listener),
   };
 }
 
 /** The watch does not see this process's own writes, so each change is passed on to the agent here. */
-function registryOf(ready: () => Opened): AgentRegistryAPI {
-  const refreshed = async <T>(change: (registry: AgentRegistryAPI) => Promise<T>): Promise<T> => {
+function registryOf(ready: () => Opened): StoreRegistry {
+  const refreshed = async <T>(change: (registry: StoreRegistry) => Promise<T>): Promise<T> => {
     const { registry, agent } = ready();
-    const result = await change(registry);
-    await agent.reload();
-    return result;
+    try {
+      return await change(registry);
+    } finally {
+      await agent.reload();
+    }
   };
   return {
     get: async (agentId) => ready().registry.get(agentId),
@@ -160,6 +173,9 @@ function registryOf(ready: () => Opened): AgentRegistryAPI {
     remove: async (agentId) => ready().registry.remove(agentId),
     register: (credential) => refreshed((registry) => registry.register(credential)),
     update: (agentId, patch) => refreshed((registry) => registry.update(agentId, patch)),
-    rotateKey: (agentId) => refreshed((registry) => registry.rotateKey(agentId)),
+    rotateKey: (agentId, options) => refreshed((registry) => registry.rotateKey(agentId, options)),
+    rotation: async (agentId) => ready().registry.rotation(agentId),
+    retireKey: (agentId) => refreshed((registry) => registry.retireKey(agentId)),
+    useAnother: (agentId, refused) => refreshed((registry) => registry.useAnother(agentId, refused)),
   };
 }

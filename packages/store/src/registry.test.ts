@@ -3,10 +3,9 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AgentCredential } from '@cleocode/contracts';
+import type { AgentCredential, KeyIssuer } from '@cleocode/contracts';
 import { describe, expect, it, vi } from 'vitest';
 import { startChild } from './child.test.util.ts';
-import type { Rotate } from './registry.ts';
 import { refusal, temporaryFolders, temporaryStore } from './temporary.test.util.ts';
 
 const KEY = 'sk_live_0123456789abcdef0123456789abcdef';
@@ -113,7 +112,7 @@ describe('register', () => {
 
 describe('the other methods', () => {
   it('reject where an agent must exist and does not', async () => {
-    const { registry } = await temporaryStore({ rotate: async () => ({ apiKey: 'new' }) });
+    const { registry } = await temporaryStore({ issuer: { issue: async () => ({ apiKey: 'new' }) } });
     const notFound = {
       code: 'E_NOT_FOUND_AGENT',
       message: 'no credential is stored for agent "nobody"',
@@ -218,12 +217,12 @@ describe('the age of a key', () => {
 
 describe('rotateKey', () => {
   it('stores the new key before it answers', async () => {
-    const rotate = vi.fn<Rotate>(async () => ({ apiKey: 'new' }));
-    const { registry } = await temporaryStore({ rotate });
+    const issue = vi.fn<KeyIssuer['issue']>(async () => ({ apiKey: 'new' }));
+    const { registry } = await temporaryStore({ issuer: { issue } });
     const keyIssuedAt = '2026-01-01T00:00:00.000Z';
     await registry.register({ agentId: 'bob', apiKey: KEY, keyIssuedAt });
     expect(await registry.rotateKey('bob')).toEqual({ agentId: 'bob', newApiKey: 'new' });
-    expect(rotate.mock.calls[0]![0]).toMatchObject({ agentId: 'bob', apiKey: KEY });
+    expect(issue.mock.calls[0]![0]).toMatchObject({ agentId: 'bob', apiKey: KEY });
     const after = await registry.get('bob');
     expect(after?.apiKey).toBe('new');
     expect(Date.parse(after!.keyIssuedAt!)).toBeGreaterThan(Date.parse(keyIssuedAt));
@@ -242,10 +241,12 @@ describe('rotateKey', () => {
     const asked: string[] = [];
     const refused = new Error('503');
     const { registry } = await temporaryStore({
-      rotate: async (_, { idempotencyKey }) => {
-        asked.push(idempotencyKey);
-        if (asked.length === 1) throw refused;
-        return { apiKey: `key-${asked.length}` };
+      issuer: {
+        issue: async (_, { idempotencyKey }) => {
+          asked.push(idempotencyKey);
+          if (asked.length === 1) throw refused;
+          return { apiKey: `key-${asked.length}` };
+        },
       },
     });
     await registry.register({ agentId: 'bob', apiKey: KEY });
@@ -263,10 +264,10 @@ describe('rotateKey', () => {
     const child = startChild(
       `import { openStore } from '@cleocode/store';
        const [dir, dataDir] = process.argv.slice(1);
-       const store = await openStore({ dir, dataDir, rotate: async (_, { idempotencyKey }) => {
+       const store = await openStore({ dir, dataDir, issuer: { issue: async (_, { idempotencyKey }) => {
          console.log(idempotencyKey);
          return new Promise(() => setInterval(() => {}, 1000));
-       } });
+       } } });
        await store.registry.register({ agentId: 'bob', apiKey: 'old' });
        await store.registry.rotateKey('bob');`,
       folders.dir,
@@ -278,9 +279,11 @@ describe('rotateKey', () => {
     const asked: string[] = [];
     const { registry } = await temporaryStore({
       ...folders,
-      rotate: async (_, { idempotencyKey }) => {
-        asked.push(idempotencyKey);
-        return { apiKey: 'new' };
+      issuer: {
+        issue: async (_, { idempotencyKey }) => {
+          asked.push(idempotencyKey);
+          return { apiKey: 'new' };
+        },
       },
     });
     expect((await registry.get('bob'))?.apiKey).toBe('old');
@@ -289,41 +292,46 @@ describe('rotateKey', () => {
   }, 30_000);
 
   it('asks once for all who come at once', async () => {
-    const rotate = vi.fn<Rotate>(async () => ({ apiKey: 'new' }));
-    const { registry } = await temporaryStore({ rotate });
+    const issue = vi.fn<KeyIssuer['issue']>(async () => ({ apiKey: 'new' }));
+    const { registry } = await temporaryStore({ issuer: { issue } });
     await registry.register({ agentId: 'bob', apiKey: KEY });
     const answers = await Promise.all(Array.from({ length: 100 }, () => registry.rotateKey('bob')));
-    expect(rotate).toHaveBeenCalledTimes(1);
+    expect(issue).toHaveBeenCalledTimes(1);
     expect(new Set(answers.map(({ newApiKey }) => newApiKey))).toEqual(new Set(['new']));
   });
 
-  it('does not put a late answer over the key another process stored since', async () => {
+  it('waits for a rotation of another process and answers its key', async () => {
     const folders = temporaryFolders();
-    let answer!: (result: { apiKey: string }) => void;
-    const slow = await temporaryStore({
+    let answer!: (issued: { apiKey: string }) => void;
+    const first = await temporaryStore({
       ...folders,
-      rotate: () =>
-        new Promise((resolve) => {
-          answer = resolve;
-        }),
+      issuer: {
+        issue: () =>
+          new Promise((resolve) => {
+            answer = resolve;
+          }),
+      },
     });
-    let issued = 0;
-    const fast = await temporaryStore({ ...folders, rotate: async () => ({ apiKey: `fast-${++issued}` }) });
-    await slow.registry.register({ agentId: 'bob', apiKey: KEY });
-    const late = slow.registry.rotateKey('bob');
+    const issue = vi.fn<KeyIssuer['issue']>(async () => ({ apiKey: 'second' }));
+    const second = await temporaryStore({ ...folders, issuer: { issue } });
+    await first.registry.register({ agentId: 'bob', apiKey: KEY });
+    const rotated = first.registry.rotateKey('bob');
     await vi.waitUntil(() => answer);
-    await fast.registry.rotateKey('bob');
-    await fast.registry.rotateKey('bob');
-    answer({ apiKey: 'fast-1' });
-    expect(await late).toEqual({ agentId: 'bob', newApiKey: 'fast-2' });
-    expect((await fast.registry.get('bob'))?.apiKey).toBe('fast-2');
+    const waiting = second.registry.rotateKey('bob');
+    answer({ apiKey: 'first' });
+    expect(await rotated).toEqual({ agentId: 'bob', newApiKey: 'first' });
+    expect(await waiting).toEqual({ agentId: 'bob', newApiKey: 'first' });
+    expect(issue).not.toHaveBeenCalled();
   });
 });
 
 describe('on disk', () => {
   it('no file holds a key or a transport’s secret in any readable form', async () => {
     const folders = temporaryFolders();
-    const store = await temporaryStore({ ...folders, rotate: async () => ({ apiKey: `${KEY}-rotated` }) });
+    const store = await temporaryStore({
+      ...folders,
+      issuer: { issue: async () => ({ apiKey: `${KEY}-rotated` }) },
+    });
     const token = 'tok_9f8e7d6c5b4a39281706';
     await store.registry.register({ agentId: 'bob', apiKey: KEY, transportConfig: { token } });
     await store.registry.update('bob', { displayName: 'Bob' });
@@ -337,7 +345,7 @@ describe('on disk', () => {
       Buffer.from(secret, 'utf16le'),
     ]);
     const leaks = () =>
-      readdirSync(folders.dir).filter((name) => {
+      filesIn(folders.dir).filter((name) => {
         // By another process: closing a descriptor of the live file would drop SQLite's locks in this one.
         const copy = join(folders.dataDir, name);
         execFileSync('cp', [join(folders.dir, name), copy]);
@@ -345,7 +353,7 @@ describe('on disk', () => {
         rmSync(copy);
         return needles.some((needle) => bytes.includes(needle));
       });
-    expect(readdirSync(folders.dir)).toContain('state.db-wal');
+    expect(filesIn(folders.dir)).toEqual(expect.arrayContaining(['state.db-wal', 'credentials.backup']));
     expect(leaks()).toEqual([]);
     await store.close();
     expect(leaks()).toEqual([]);
@@ -434,3 +442,8 @@ describe('on disk', () => {
     expect((await registry.list()).map(({ apiKey }) => apiKey)).toEqual(['key of a', 'key of b']);
   }, 30_000);
 });
+
+function filesIn(folder: string): string[] {
+  const entries = readdirSync(folder, { withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+}

@@ -53,4 +53,21 @@ export const migrations = [
     PRIMARY KEY (agent, name)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- The latest rotation of each key: the slots beside the active key, which is in credentials.
+  CREATE TABLE key_rotations (
+    agent_id            TEXT PRIMARY KEY,
+    id                  TEXT NOT NULL,  -- the idempotency key with which the backend is asked
+    state               TEXT NOT NULL,  -- intent, stored, active
+    begun_at            TEXT NOT NULL,
+    next_key            BLOB,           -- sealed; pending, in the state stored
+    next_issued_at      TEXT,
+    previous_key        BLOB,           -- sealed; retiring, in the state active
+    previous_issued_at  TEXT,
+    previous_expires_at TEXT            -- of the key that this rotation replaces
+  ) STRICT;
+  INSERT INTO key_rotations (agent_id, id, state, begun_at)
+    SELECT agent_id, rotation_id, 'intent', updated_at FROM credentials WHERE rotation_id IS NOT NULL;
+  ALTER TABLE credentials DROP COLUMN rotation_id;
+  `,
 ];

@@ -1,12 +1,23 @@
 import { join } from 'node:path';
-import type { AgentRegistryAPI, Journal } from '@cleocode/contracts';
+import {
+  type AgentRegistryAPI,
+  CleoError,
+  errorText,
+  type Journal,
+  type KeyIssuer,
+} from '@cleocode/contracts';
 import { openDatabase, type WatchOptions, watchDatabase } from '@cleocode/sqlite';
 import { checkedAgentId } from './agent-id.ts';
+import { CredentialBackup } from './credential-backup.ts';
+import { CredentialTable } from './credential-table.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { DurableJournal } from './journal.ts';
 import { MachineKey, resolveDataDir } from './machine-key.ts';
-import { CredentialRegistry, type Rotate } from './registry.ts';
+import { CredentialRegistry } from './registry.ts';
+import { restore, restored } from './restore.ts';
 import { DEFAULT_RETENTION, type RetentionLimits } from './retention.ts';
+import { RotationSteps } from './rotation-steps.ts';
+import { Rotator } from './rotator.ts';
 import { migrations } from './schema.ts';
 
 export interface StoreOptions {
@@ -14,18 +25,23 @@ export interface StoreOptions {
   dir: string;
   /** Make the folder and the database when missing. Default `true`. */
   create?: boolean;
-  /** How `registry.rotateKey` gets a new key. Without it, that method rejects with `E_ROTATE_UNAVAILABLE`. */
-  rotate?: Rotate | undefined;
+  /** How `registry.rotateKey` gets a new key from a caller that brings no issuer. */
+  issuer?: KeyIssuer | undefined;
   /** Where the machine key lies. Default: `CLEO_DATA_DIR`, else the user's data folder of the platform. */
   dataDir?: string | undefined;
   /** How long the journal remembers finished keys. */
   retention?: Partial<RetentionLimits>;
+  /** Hears of credentials that were put back from their backup, and of a backup that cannot be written. Default: a process warning. */
+  onWarning?: ((warning: CleoError) => void) | undefined;
 }
+
+/** The registry of a store, which tells of rotations and can be asked for another key. */
+export type StoreRegistry = Required<AgentRegistryAPI> & Pick<CredentialRegistry, 'useAnother'>;
 
 /** An open `state.db`: the credentials of all agents of the folder, and a journal for each. */
 export interface Store {
   readonly file: string;
-  readonly registry: AgentRegistryAPI;
+  readonly registry: StoreRegistry;
   /** Throws `E_AGENT_ID_INVALID`. */
   journalFor(agentId: string): Journal;
   /** Throws `E_AGENT_ID_INVALID`. */
@@ -36,20 +52,63 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** Opens the store of a state folder. Rejects with `E_STORAGE_…` when the database cannot be used. */
+/**
+ * Opens the store of a state folder. Credentials that the database has lost are put back from their backup. Rejects with
+ * `E_STORAGE_…` when the database cannot be used.
+ */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const database = await openDatabase(join(options.dir, 'state.db'), {
-    migrations,
-    create: options.create ?? true,
+  const { dir, create = true, onWarning = warn } = options;
+  const file = join(dir, 'state.db');
+  const backup = new CredentialBackup(dir);
+  const database = await openDatabase(file, { migrations, create }).catch((error) => {
+    throw CleoError.is(error, 'E_STORAGE_CORRUPT') && backup.load()
+      ? damaged(error, file, backup.file)
+      : error;
   });
-  const machineKey = new MachineKey(resolveDataDir(options.dataDir));
+  const credentials = new CredentialTable(database, new MachineKey(resolveDataDir(options.dataDir)));
+  const onChanged = async (what?: { forget: boolean }): Promise<void> => {
+    try {
+      // Inside a write, so that processes do it one after another.
+      await database.write(() =>
+        backup.save({ credentials: credentials.all(), rotations: steps.all() }, what),
+      );
+    } catch (error) {
+      // Stored just before the end; the next change is kept with it.
+      if (CleoError.is(error, 'E_STORAGE_CLOSED')) return;
+      onWarning(notBackedUp(backup.file, error));
+    }
+  };
+  const steps = new RotationSteps(credentials, onChanged);
+  const agentIds = await restore(credentials, steps, backup);
+  if (agentIds.length > 0) onWarning(restored(file, agentIds));
+  const rotator = new Rotator(steps, join(dir, 'run', 'rotation'), options.issuer);
   const retention = { ...DEFAULT_RETENTION, ...options.retention };
   return {
     file: database.file,
-    registry: new CredentialRegistry(database, machineKey, options.rotate),
+    registry: new CredentialRegistry({ credentials, steps, rotator, onChanged }),
     journalFor: (agentId) => new DurableJournal(database, checkedAgentId(agentId), retention),
     deadLettersFor: (agentId) => new DeadLetters(database, checkedAgentId(agentId)),
     watch: (onChange, watchOptions) => watchDatabase(database, onChange, watchOptions),
     close: () => database.close(),
   };
+}
+
+function damaged(error: CleoError, file: string, backupFile: string): CleoError {
+  return new CleoError(error.code, error.message, {
+    hint: `Move ${file} and the files beside it that begin with its name away, and start again: the credentials come back from ${backupFile}. What was being handled may come again.`,
+    details: { ...error.details, backupFile },
+    cause: error.cause,
+  });
+}
+
+function notBackedUp(file: string, cause: unknown): CleoError {
+  return new CleoError('E_CREDENTIALS_BACKUP', `${file}: cannot be written: ${errorText(cause)}`, {
+    hint: 'Give this user write permission on the folder. The credentials themselves are stored.',
+    details: { file },
+    cause,
+  });
+}
+
+function warn({ code, message, hint = '' }: CleoError): void {
+  process.emitWarning(`${message} ${hint}`.trim(), { code });
 }
