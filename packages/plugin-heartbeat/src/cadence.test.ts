@@ -1,6 +1,6 @@
+import { seeded } from '@cleocode/contracts/testing';
 import { describe, expect, it } from 'vitest';
 import { Cadence } from './cadence.ts';
-import { seeded } from './heart.test.kit.ts';
 
 const INTERVAL_MS = 30_000;
 const AGENTS = 200;

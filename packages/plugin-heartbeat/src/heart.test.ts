@@ -9,9 +9,9 @@ import {
   type Stall,
   WireError,
 } from '@cleocode/contracts';
-import { MockTransport } from '@cleocode/contracts/testing';
+import { MockTransport, seeded } from '@cleocode/contracts/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { blackHole, PresenceTransport, seeded } from './heart.test.kit.ts';
+import { blackHole, PresenceTransport } from './heart.test.kit.ts';
 import { Heart, type HeartOptions } from './heart.ts';
 
 const INTERVAL_MS = 30_000;

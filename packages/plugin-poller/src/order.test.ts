@@ -1,4 +1,5 @@
 import type { ConduitMessage } from '@cleocode/contracts';
+import { seeded } from '@cleocode/contracts/testing';
 import { createKernel, definePlugin } from '@cleocode/kernel';
 import { expect, it, vi } from 'vitest';
 import { poller } from './index.ts';
@@ -108,14 +109,4 @@ it.each([1, 2, 3])(
 function quiet() {
   const logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
   return logger;
-}
-
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Realtime, services } from '@cleocode/contracts';
-import { FaultProxy } from '@cleocode/contracts/testing';
+import { FaultProxy, seeded } from '@cleocode/contracts/testing';
 import { createKernel, createLogger, definePlugin } from '@cleocode/kernel';
 import { poller } from '@cleocode/plugin-poller';
 import { type HttpConnectConfig, HttpTransport } from '@cleocode/transport-http';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { testServer } from './harness.test.kit.ts';
 import { sse } from './index.ts';
-import { seeded } from './seeded.test.kit.ts';
 
 // A test has no time for the waits of an agent.
 vi.mock('./reconnect-policy.ts', async (original) => ({

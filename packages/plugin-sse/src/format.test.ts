@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
+import { seeded } from '@cleocode/contracts/testing';
 import { describe, expect, it } from 'vitest';
 import { Connection, type StreamEvent } from './connection.ts';
-import { seeded } from './seeded.test.kit.ts';
 import { PATIENT, Recorder, readAll, requestTo, STREAM, stubServer } from './stub.test.kit.ts';
 
 type Expected = [data: string, id?: string][];

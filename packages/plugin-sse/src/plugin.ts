@@ -1,4 +1,4 @@
-import { type CleoError, type Journal, services } from '@cleocode/contracts';
+import { type CleoError, type Journal, MAX_TIMER_MS, services } from '@cleocode/contracts';
 import { definePlugin, type Logger } from '@cleocode/kernel';
 import { z } from 'zod';
 import { catchUp } from './catch-up.ts';
@@ -7,11 +7,7 @@ import type { ResumeStore } from './resume-point.ts';
 import { targetOf } from './settings.ts';
 import { VERSION } from './version.ts';
 
-/** As long as a timer can wait. */
-const milliseconds = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1);
+const milliseconds = z.int().positive().max(MAX_TIMER_MS);
 const pem = z.string().min(1);
 
 const options = z.strictObject({

@@ -1,7 +1,7 @@
 import { CleoError } from '@cleocode/contracts';
+import { seeded } from '@cleocode/contracts/testing';
 import { describe, expect, it } from 'vitest';
 import { ReconnectPolicy } from './reconnect-policy.ts';
-import { seeded } from './seeded.test.kit.ts';
 
 const error = (code: string, retryAfterMs?: number) =>
   new CleoError(code, code, retryAfterMs === undefined ? {} : { retryAfterMs });

@@ -1,4 +1,4 @@
-/** Chance that can be repeated. */
+/** Numbers from 0 to below 1, the same in each run with the same seed (mulberry32): chance that a test can repeat. */
 export function seeded(seed: number): () => number {
   let state = seed;
   return () => {
