@@ -1,3 +1,4 @@
+import { redact } from '@cleocode/contracts';
 import { EXIT, exitCodeOf } from './exit-code.ts';
 
 /** An error as it is shown: what went wrong, and what to do next. */
@@ -16,10 +17,10 @@ export function failureOf(error: unknown): Failure {
   const known = typeof code === 'string' && code.startsWith('E_');
   return {
     code: known ? code : 'E_UNEXPECTED',
-    message: typeof message === 'string' && message !== '' ? message : String(error),
+    message: redact(typeof message === 'string' && message !== '' ? message : String(error)),
     hint:
       typeof hint === 'string'
-        ? hint
+        ? redact(hint)
         : known
           ? undefined
           : 'Run it again with --verbose to see where it comes from.',
@@ -32,5 +33,5 @@ function stackOf(error: unknown): string {
   const stacks: string[] = [];
   for (let at = error; at instanceof Error && stacks.length < 8; at = at.cause)
     stacks.push(at.stack ?? String(at));
-  return stacks.join('\ncaused by: ');
+  return redact(stacks.join('\ncaused by: '));
 }

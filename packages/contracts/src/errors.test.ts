@@ -26,6 +26,15 @@ describe('CleoError', () => {
     expect(error.stack).toContain('errors.test.ts');
   });
 
+  it('masks keys in its message and its hint', () => {
+    const error = new CleoError('E_X', `refused sk_live_${'0123456789abcdef'.repeat(4)}`, {
+      hint: 'Call https://me:hunter2@example.com.',
+    });
+    expect(error.message).toBe('refused sk_live_012…');
+    expect(error.hint).toBe('Call https://***@example.com.');
+    expect(error.stack).not.toContain('0123456789');
+  });
+
   it('is not retryable, and has no cause, unless told so', () => {
     const error = new CleoError('E_X', 'it broke');
     expect(error.retryable).toBe(false);
@@ -80,6 +89,12 @@ describe('WireError', () => {
 });
 
 describe('errorText', () => {
+  it('masks keys, whatever they stand in', () => {
+    const key = `sk_live_${'0123456789abcdef'.repeat(4)}`;
+    for (const thrown of [new Error(`no: ${key}`), `no: ${key}`, { message: `no: ${key}` }, { apiKey: key }])
+      expect(errorText(thrown)).not.toContain('0123456789');
+  });
+
   const circular: Record<string, unknown> = Object.create(null);
   circular.self = circular;
 

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { redact } from './redact.ts';
 
 const brand = Symbol.for('@cleocode/error');
 
@@ -16,7 +17,8 @@ export interface CleoErrorOptions {
 
 /**
  * The one error shape of the runtime: a stable `code` for programs, a `message` that names who is to blame,
- * a `hint` that says what to do next, and the original error as `cause`.
+ * a `hint` that says what to do next, and the original error as `cause`. Neither message nor hint holds a key: what looks
+ * like one, and every {@link Secret} in use, is masked.
  *
  * Recognise it with {@link CleoError.is}, never with `instanceof`: two copies of this package may be loaded.
  */
@@ -29,10 +31,10 @@ export class CleoError extends Error {
   readonly details: Record<string, unknown> | undefined;
 
   constructor(code: string, message: string, options: CleoErrorOptions = {}) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    super(redact(message), 'cause' in options ? { cause: options.cause } : undefined);
     this.name = new.target.name;
     this.code = code;
-    this.hint = options.hint;
+    this.hint = options.hint === undefined ? undefined : redact(options.hint);
     this.retryable = options.retryable ?? false;
     this.retryAfterMs = options.retryAfterMs;
     this.details = options.details;
@@ -59,8 +61,17 @@ export class PermanentError extends CleoError {
   }
 }
 
-/** Something thrown, as text for a log or a journal: non-errors and errors of another realm included. */
+/** Something thrown, as text for a log or a journal, secrets masked: non-errors and errors of another realm included. */
 export function errorText(error: unknown): string {
+  return redact(textOf(error));
+}
+
+/** Whether a backend refused an agent's key, or what that key may do: asking again with it will not help. */
+export function isAuthError(error: unknown): boolean {
+  return CleoError.is(error) && error.code.startsWith('E_AUTH_');
+}
+
+function textOf(error: unknown): string {
   if (error instanceof Error) return error.message || error.name;
   if (typeof error === 'string') return error;
   const message = (error as { message?: unknown } | null | undefined)?.message;
@@ -70,9 +81,4 @@ export function errorText(error: unknown): string {
   } catch {
     return inspect(error, { depth: 0, breakLength: Number.POSITIVE_INFINITY });
   }
-}
-
-/** Whether a backend refused an agent's key, or what that key may do: asking again with it will not help. */
-export function isAuthError(error: unknown): boolean {
-  return CleoError.is(error) && error.code.startsWith('E_AUTH_');
 }

@@ -10,6 +10,7 @@ export * from './mentions.ts';
 export * from './message.ts';
 export * from './problem.ts';
 export * from './realtime.ts';
+export * from './redact.ts';
 export * from './retry-after.ts';
 export * from './secret.ts';
 export * as services from './service.ts';

@@ -31,6 +31,10 @@ describe('maskKey', () => {
     expect(maskKey(KEY)).toBe('sk_live_012…');
   });
 
+  it('shows three characters of a value without a prefix', () => {
+    expect(maskKey('correct horse battery staple')).toBe('cor…');
+  });
+
   it.each(['', 'short', 'x'.repeat(23)])('hides a short value whole: %j', (key) => {
     expect(maskKey(key)).toBe('***');
   });

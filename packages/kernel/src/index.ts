@@ -1,6 +1,5 @@
 export { type ConfigEntry, describeConfig } from './config/describe-config.ts';
 export { type LoadConfigOptions, type LoadedConfig, loadConfig } from './config/load.ts';
-export { maskSecrets } from './config/mask-secrets.ts';
 export { type ResolveConfigOptions, resolveConfig } from './config/resolve-config.ts';
 export * from './config/types.ts';
 export type { KernelDescription } from './describe.ts';

@@ -8,7 +8,7 @@ import { Hooks } from './hooks.ts';
 import { type DrainReport, KernelInbox } from './inbox/inbox.ts';
 import type { InboxOptions } from './inbox/options.ts';
 import { Lifecycle } from './lifecycle.ts';
-import type { Logger } from './logger.ts';
+import { type Logger, redacting } from './logger.ts';
 import type { Plugin, StopReason } from './plugin.ts';
 import type { Forced, PluginHost } from './plugin-host.ts';
 import { Services } from './services.ts';
@@ -103,7 +103,7 @@ class PluginKernel implements Kernel {
     const { agent, inbox, timeouts } = config;
     this.#agent = parseConfig({ agent, inbox, timeouts }, { label: '' }).agent;
     this.#config = config;
-    this.#logger = config.logger ?? warningsToConsole();
+    this.#logger = config.logger ? redacting(config.logger) : warningsToConsole();
     this.#timeouts = timeoutsWithDefaults(timeouts);
     this.inbox = new KernelInbox(inbox);
   }

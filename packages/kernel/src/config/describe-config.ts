@@ -1,9 +1,9 @@
+import { maskSecrets } from '@cleocode/contracts';
 import { withDefaults } from '../inbox/options.ts';
 import { isPlugin, type Plugin } from '../plugin.ts';
 import { resolveStateDir } from '../state-dir.ts';
 import { timeoutsWithDefaults } from '../timeouts.ts';
 import type { LoadedConfig } from './load.ts';
-import { maskSecrets } from './mask-secrets.ts';
 
 export interface ConfigEntry {
   /** `inbox.concurrency`, `plugins[0]`, `plugins[0].intervalMs`. */

@@ -1,6 +1,6 @@
-import { Secret } from '@cleocode/contracts';
 import { expect, test } from 'vitest';
-import { maskSecrets } from './mask-secrets.ts';
+import { maskSecrets, redact } from './redact.ts';
+import { Secret } from './secret.ts';
 
 const KEY = 'sk_live_0123456789abcdef0123456789abcdef';
 
@@ -66,4 +66,43 @@ test('what is not plain data is shown by what it is', () => {
     big: '1',
   });
   expect(JSON.stringify(maskSecrets(circular))).toContain('[…]');
+});
+
+test('a text for a log holds no secret that is in use, however it is spelled', () => {
+  const value = 'correct horse/battery+staple?';
+  const secret = new Secret(value);
+  for (const spelling of [
+    value,
+    encodeURIComponent(value),
+    Buffer.from(`${value}, and more`).toString('base64'),
+  ])
+    expect(redact(`it said ${spelling}!`)).toMatch(/^it said cor….*!$/);
+  expect(secret.reveal()).toBe(value);
+});
+
+test.each([
+  'Basic checks come first, bearer tokens later',
+  'no basic auth here',
+  'the bearer of this message',
+  'a message of sk-ill and risk-averse agents',
+])('a sentence stays as it is: %s', (text) => {
+  expect(redact(text)).toBe(text);
+});
+
+test('what was masked once is not masked again', () => {
+  const text = `Bearer ${KEY}, ${KEY}, https://me:hunter2@example.com/?token=hunter2`;
+  expect(redact(redact(text))).toBe(redact(text));
+});
+
+test('an error is shown by its name and its message', () => {
+  expect(maskSecrets({ error: new TypeError(`refused: ${KEY}`) })).toEqual({
+    error: 'TypeError: refused: sk_live_012…',
+  });
+});
+
+test('the names that mean a secret can be given', () => {
+  expect(maskSecrets({ key: 'message 1', apiKey: 'hunter2' }, /apiKey/)).toEqual({
+    key: 'message 1',
+    apiKey: '***',
+  });
 });

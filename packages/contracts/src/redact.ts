@@ -1,0 +1,69 @@
+import { knownSecrets } from './known-secrets.ts';
+import { maskKey } from './secret.ts';
+
+/**
+ * The same text for a log, an error or a screen, with everything masked in it that is a secret in use, also encoded for a URL
+ * or as base64, or that looks like one: a key, a bearer token, the user of a URL, and what is assigned to a name such as
+ * `token` (`?token=…`, `API_KEY=…`).
+ */
+export function redact(text: string): string {
+  let shown = text;
+  for (const secret of knownSecrets())
+    for (const spelling of [secret, encodeURIComponent(secret), toBase64(secret)])
+      if (shown.includes(spelling)) shown = shown.replaceAll(spelling, maskKey(secret));
+  return withoutLookalikes(shown);
+}
+
+const SECRET_NAME = /key$|secret|token|passw|passphrase|credential|authorization|cookie/i;
+const MAX_DEPTH = 8;
+
+/**
+ * The same value for showing: plain data only, with everything that looks like a secret masked. That is a string under a
+ * name such as `apiKey`, `token` or `password` (`names` says which), and inside any string what {@link redact} masks.
+ */
+export function maskSecrets(value: unknown, names: RegExp = SECRET_NAME): unknown {
+  return mask(value, names, false, 0);
+}
+
+function mask(value: unknown, names: RegExp, secret: boolean, depth: number): unknown {
+  if (typeof value === 'string') return secret ? maskKey(value) : redact(value);
+  if (typeof value === 'function') return `[function ${value.name || 'anonymous'}]`;
+  if (value instanceof Error) return redact(`${value.name}: ${value.message}`);
+  if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth === MAX_DEPTH) return '[…]';
+  if (Array.isArray(value)) return value.map((item) => mask(item, names, secret, depth + 1));
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (typeof (value as { toJSON?: unknown }).toJSON === 'function')
+    return mask((value as { toJSON(): unknown }).toJSON(), names, secret, depth + 1);
+  if (!isPlain(value)) return `[${value.constructor?.name ?? 'object'}]`;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [
+      name,
+      mask(item, names, secret || names.test(name), depth + 1),
+    ]),
+  );
+}
+
+function withoutLookalikes(text: string): string {
+  return (
+    text
+      // Not the words "basic" and "bearer" of a sentence.
+      .replace(/\b(bearer|basic)\s+(?:(?=[\w.~+/=-]*\d)[\w.~+/=-]{8,}|[\w.~+/=-]{20,})/gi, '$1 ***')
+      // Not one that is masked already.
+      .replace(/\b(?:sk|pk|rk)[-_][\w-]{8,}(?![\w…-])/g, maskKey)
+      .replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi, '$1***@')
+      .replace(/([\w-]*(?:key|token|secret|passw(?:or)?d|signature)=)[^&\s"']+/gi, '$1***')
+  );
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null;
+}
+
+/** Without the end, which would depend on what follows it in a longer text. */
+function toBase64(secret: string): string {
+  const bytes = Buffer.from(secret);
+  return bytes.subarray(0, bytes.length - (bytes.length % 3)).toString('base64');
+}
