@@ -1,8 +1,15 @@
 import { inspect } from 'node:util';
-import type { AgentCredential, AgentRegistryAPI, Credential } from '@cleocode/contracts';
+import {
+  type AgentCredential,
+  type AgentRegistryAPI,
+  type AuthEvent,
+  type Credential,
+  Secret,
+  WireError,
+} from '@cleocode/contracts';
 import { createLogger, type LogRecord } from '@cleocode/kernel';
-import { describe, expect, it } from 'vitest';
-import { StoredAgent } from './stored-agent.ts';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { type CredentialSource, StoredAgent } from './stored-agent.ts';
 
 const KEY = 'sk_live_0123456789abcdef0123456789abcdef';
 const stored: AgentCredential = {
@@ -20,16 +27,20 @@ const stored: AgentCredential = {
   updatedAt: '2026-01-01T00:00:00Z',
 };
 
-function agentOver(get: AgentRegistryAPI['get']) {
+const REFUSED = new WireError('E_AUTH_INVALID_TOKEN', 'no such key');
+
+function agentOver(get: AgentRegistryAPI['get'], source: Partial<CredentialSource> = {}) {
   const logged: LogRecord[] = [];
   const agent = new StoredAgent(
     stored,
-    { get },
+    { ...source, get },
     createLogger('debug', (record) => logged.push(record)),
   );
   const changes: Credential[] = [];
   agent.onChange((credential) => changes.push(credential));
-  return { agent, changes, logged };
+  const events: AuthEvent[] = [];
+  agent.onAuth((event) => events.push(event));
+  return { agent, changes, events, logged };
 }
 
 describe('the agent', () => {
@@ -123,3 +134,166 @@ describe('the agent', () => {
     ]);
   });
 });
+
+describe('a refused key', () => {
+  it('is looked for once, however many requests were refused, and all hear of the new one', async () => {
+    let now = stored;
+    const get = vi.fn<AgentRegistryAPI['get']>(async () => now);
+    const { agent } = agentOver(get);
+    now = { ...stored, apiKey: 'rotated elsewhere' };
+    const refused = agent.credential().apiKey;
+    const found = await Promise.all(Array.from({ length: 100 }, () => agent.refresh(refused, REFUSED)));
+    expect(new Set(found)).toEqual(new Set([true]));
+    expect(get).toHaveBeenCalledTimes(1);
+    expect(await agent.refresh(refused, REFUSED)).toBe(true);
+    expect(get).toHaveBeenCalledTimes(1);
+  });
+
+  it('fails at once when there is no other, and is looked for again after 2 s, 6 s and then each 30 s', async () => {
+    const clock = standingClock();
+    const get = vi.fn<AgentRegistryAPI['get']>(async () => stored);
+    const { agent, events } = agentOver(get);
+    const refused = agent.credential().apiKey;
+    const looksAt: number[] = [];
+    get.mockImplementation(async () => {
+      looksAt.push(clock.now);
+      return stored;
+    });
+    for (; clock.now < 100_000; clock.now += 250) expect(await agent.refresh(refused, REFUSED)).toBe(false);
+    expect(looksAt).toHaveLength(5);
+    for (const [index, wait] of [2_000, 6_000, 30_000, 30_000].entries()) {
+      const waited = looksAt[index + 1]! - looksAt[index]!;
+      expect(waited).toBeGreaterThanOrEqual(wait);
+      expect(waited).toBeLessThanOrEqual(wait * 1.1 + 250);
+    }
+    expect(events).toMatchObject([{ state: 'failed', problem: { code: 'auth_failed' } }]);
+  });
+
+  it('is shown with its cure, and when it may be tried again', async () => {
+    standingClock();
+    const { agent } = agentOver(async () => stored);
+    expect(agent.auth()).toEqual({ state: 'ok' });
+    await agent.refresh(agent.credential().apiKey, REFUSED);
+    const { retryInMs, ...status } = agent.auth();
+    expect(status).toEqual({
+      state: 'failed',
+      problem: {
+        code: 'auth_failed',
+        message: 'the backend refuses the key of "bob"',
+        hint: expect.stringContaining('cleo agent register --id bob'),
+      },
+    });
+    expect(retryInMs).toBeGreaterThanOrEqual(2_000);
+    expect(retryInMs).toBeLessThanOrEqual(2_200);
+  });
+
+  it('requires another one to be stored when the answer of a rotation was lost', async () => {
+    const { agent, events } = agentOver(async () => stored, {
+      rotation: async () => ({ state: 'intent', begunAt: '2026-01-01T00:00:00Z' }),
+    });
+    await agent.refresh(agent.credential().apiKey, REFUSED);
+    expect(agent.auth()).toMatchObject({ state: 'failed', problem: { code: 'requires_reauth' } });
+    expect(events).toMatchObject([{ state: 'failed', problem: { code: 'requires_reauth' } }]);
+  });
+
+  it('recovers by itself when another key is stored', async () => {
+    let now = stored;
+    const { agent, events } = agentOver(async () => now);
+    await agent.refresh(agent.credential().apiKey, REFUSED);
+    now = { ...stored, apiKey: 'valid' };
+    await agent.reload();
+    expect(agent.auth()).toEqual({ state: 'ok' });
+    expect(events.map(({ state }) => state)).toEqual(['failed', 'rotated', 'ok']);
+  });
+
+  it('recovers when the backend takes it again, and not when it takes another one', async () => {
+    const { agent, events } = agentOver(async () => stored);
+    const { apiKey } = agent.credential();
+    agent.reportAccepted(apiKey);
+    await agent.refresh(apiKey, REFUSED);
+    agent.reportAccepted(new Secret('an older one'));
+    expect(agent.auth().state).toBe('failed');
+    agent.reportAccepted(apiKey);
+    agent.reportAccepted(apiKey);
+    expect(agent.auth()).toEqual({ state: 'ok' });
+    expect(events.map(({ state }) => state)).toEqual(['failed', 'ok']);
+  });
+
+  it('is no key that may merely not do something, and none that the transport did not even try', async () => {
+    const { agent, events } = agentOver(async () => stored);
+    agent.reportUnauthorized(new WireError('E_AUTH_FORBIDDEN', 'not your conversation'));
+    agent.reportUnauthorized(new WireError('E_AUTH_UNAUTHORIZED', 'later', { details: { local: true } }));
+    await agent.reload();
+    expect(agent.auth().state).toBe('ok');
+    expect(events).toEqual([]);
+  });
+
+  it('makes way for the one beside it, which is told as a rotation', async () => {
+    let now = stored;
+    const useAnother = vi.fn(async () => {
+      now = { ...stored, apiKey: 'pending' };
+      return true;
+    });
+    const { agent, events } = agentOver(async () => now, { useAnother });
+    expect(await agent.refresh(agent.credential().apiKey, REFUSED)).toBe(true);
+    expect(useAnother).toHaveBeenCalledExactlyOnceWith('bob', new Set([KEY]));
+    expect(agent.credential().apiKey.reveal()).toBe('pending');
+    expect(events.map(({ state }) => state)).toEqual(['rotated']);
+  });
+
+  it('and one beside it that is refused too are each tried once in a round, and told as one failure', async () => {
+    const clock = standingClock();
+    let now = stored;
+    const keys = [KEY, 'other'];
+    const useAnother = async (_: string, refused: ReadonlySet<string>) => {
+      const other = keys.find((key) => !refused.has(key));
+      if (other !== undefined) now = { ...stored, apiKey: other };
+      return other !== undefined;
+    };
+    const { agent, events } = agentOver(async () => now, { useAnother });
+    let tries = 0;
+    for (; clock.now < 100_000; clock.now += 250) {
+      if (agent.auth().state === 'failed' && agent.auth().retryInMs! > 0) continue;
+      tries += 1;
+      await agent.refresh(agent.credential().apiKey, REFUSED);
+    }
+    // At 0, 2, 8, 38 and 68 seconds, both.
+    expect(tries).toBe(10);
+    expect(events.map(({ state }) => state)).toEqual(['rotated', 'failed']);
+    agent.reportAccepted(agent.credential().apiKey);
+    expect(agent.auth().state).toBe('ok');
+  });
+
+  it('fails as well when the store cannot be asked for another', async () => {
+    const { agent, logged } = agentOver(async () => stored, {
+      useAnother: async () => {
+        throw new Error('no disk');
+      },
+    });
+    expect(await agent.refresh(agent.credential().apiKey, REFUSED)).toBe(false);
+    expect(agent.auth().state).toBe('failed');
+    expect(logged.map(({ message }) => message)).toContain(
+      'the store cannot be asked for another key: no disk',
+    );
+  });
+});
+
+it('the age of the key counts from its issue, and is never negative', async () => {
+  let now = stored;
+  const { agent } = agentOver(async () => now);
+  expect(agent.auth().keyAgeMs).toBeUndefined();
+  now = { ...stored, apiKey: 'new', keyIssuedAt: new Date(Date.now() - 60_000).toISOString() };
+  await agent.reload();
+  expect(agent.auth().keyAgeMs).toBeGreaterThanOrEqual(60_000);
+  now = { ...stored, apiKey: 'newer', keyIssuedAt: '2999-01-01T00:00:00Z' };
+  await agent.reload();
+  expect(agent.auth()).toMatchObject({ keyIssuedAt: '2999-01-01T00:00:00Z', keyAgeMs: 0 });
+});
+
+/** The monotonic clock, which stands still until a test moves it. */
+function standingClock(): { now: number } {
+  const clock = { now: 0 };
+  vi.spyOn(performance, 'now').mockImplementation(() => clock.now);
+  onTestFinished(() => void vi.restoreAllMocks());
+  return clock;
+}
