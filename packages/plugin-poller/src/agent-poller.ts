@@ -9,7 +9,7 @@ export interface AgentPollerOptions {
   transport: Transport;
   /** Milliseconds from the end of one cycle to the beginning of the next, give or take a fifth. Default 5000. */
   pollIntervalMs?: number;
-  /** The same while the transport's native push is at work. Default 30000. */
+  /** The same while the transport's native push is at work; groups are read in every fifth cycle then. Default 60000. */
   liveIntervalMs?: number;
   /** Conversations to follow for messages that mention the agent. */
   groupConversationIds?: readonly string[];
@@ -51,7 +51,7 @@ export class AgentPoller {
   /** Throws `E_POLLER_OPTIONS`. */
   constructor(options: AgentPollerOptions) {
     checkOptions(options, NUMBERS, unusable);
-    const { pollIntervalMs = 5_000, liveIntervalMs = 30_000, timeoutMs = 10_000 } = options;
+    const { pollIntervalMs = 5_000, liveIntervalMs = 60_000, timeoutMs = 10_000 } = options;
     const { groupConversationIds = [], groupPollLimit = 15, cursors = cursorsInMemory() } = options;
     const { agentId, transport, retryDelayMs = pollIntervalMs } = options;
     this.#standalone = new StandaloneIntake(

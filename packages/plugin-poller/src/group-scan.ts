@@ -84,6 +84,11 @@ export class GroupScan {
     if (groups.length > 0 && !this.#fetch) this.#condition.fail(cannotFollow(transport));
   }
 
+  /** The latest reading failed, and is worth another as soon as there is one. */
+  get failing(): boolean {
+    return this.#fetch !== undefined && this.#condition.failures > 0;
+  }
+
   /**
    * Reads the next page of each group. A failure is kept and waited out here, without disturbing the direct messages.
    * Only a refused key is thrown as well: asking for those too would not help.

@@ -46,6 +46,24 @@ function start(transport: RecordingTransport, options: Partial<IntakeOptions> = 
   running = intake.run(abort.signal);
 }
 
+/** A stream whose state the test sets. */
+function stream(state: RealtimeState) {
+  const listeners = new Set<(state: RealtimeState) => void>();
+  const realtime = {
+    state,
+    lastReceiveAgeMs: undefined,
+    onChange(listener: (state: RealtimeState) => void) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+  const change = (next: RealtimeState) => {
+    realtime.state = next;
+    for (const listener of listeners) listener(next);
+  };
+  return { realtime: realtime as Realtime, change, listeners };
+}
+
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 describe('cycles', () => {
@@ -262,23 +280,6 @@ describe('a backend in trouble', () => {
 });
 
 describe('a live stream beside the polling', () => {
-  function stream(state: RealtimeState) {
-    const listeners = new Set<(state: RealtimeState) => void>();
-    const realtime = {
-      state,
-      lastReceiveAgeMs: undefined,
-      onChange(listener: (state: RealtimeState) => void) {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
-      },
-    };
-    const change = (next: RealtimeState) => {
-      realtime.state = next;
-      for (const listener of listeners) listener(next);
-    };
-    return { realtime: realtime as Realtime, change, listeners };
-  }
-
   it('slows the polling down while it is live, and only then', async () => {
     const transport = new RecordingTransport();
     const { realtime } = stream('live');
@@ -296,7 +297,7 @@ describe('a live stream beside the polling', () => {
     expect(transport.polls).toBeGreaterThanOrEqual(4);
   });
 
-  it('causes a scan from the beginning at each change, and the normal interval when it is lost', async () => {
+  it('causes a scan from the beginning when it is lost, and the normal interval from then on', async () => {
     const transport = new RecordingTransport();
     const { realtime, change } = stream('live');
     transport.deliver();
@@ -308,11 +309,35 @@ describe('a live stream beside the polling', () => {
     expect(transport.polled[1]).not.toHaveProperty('afterSeq');
     await pass(6_000);
     expect(transport.polls).toBe(3);
+  });
+
+  it('causes a look at what is new when it comes back, and not at everything once more', async () => {
+    const transport = new RecordingTransport();
+    const { realtime, change } = stream('connecting');
+    transport.deliver();
+    start(transport, { realtime });
+    await pass(0);
     change('live');
     await pass(0);
-    expect(transport.polls).toBe(4);
+    expect(transport.polled.map(({ afterSeq }) => afterSeq)).toEqual([undefined, 1]);
     await pass(20_000);
-    expect(transport.polls).toBe(4);
+    expect(transport.polls).toBe(2);
+  });
+
+  it('that the inbox could not take all of is followed by a look at what was turned away', async () => {
+    const transport = new RecordingTransport();
+    const { realtime, change } = stream('connecting');
+    start(transport, { realtime });
+    await pass(0);
+    inbox.stuck.add('full');
+    transport.deliver({ threadId: 'full', content: 'turned away' });
+    change('live');
+    await pass(0);
+    expect(inbox.contents).toEqual([]);
+    inbox.stuck.clear();
+    inbox.emit({ type: 'room' });
+    await pass(0);
+    expect(inbox.contents).toEqual(['turned away']);
   });
 
   it('shortens a backoff by becoming live, not by failing to', async () => {
@@ -341,6 +366,138 @@ describe('a live stream beside the polling', () => {
     abort.abort();
     await running;
     expect(listeners.size).toBe(0);
+  });
+});
+
+describe('followed groups beside a live source', () => {
+  const groups = Array.from({ length: 20 }, (_, n) => `g${n}`);
+  /** Requests of each kind from now on, in the order in which they are made. */
+  function requests(transport: GroupTransport): string[] {
+    const made: string[] = [];
+    transport.beforePoll = () => void made.push('poll');
+    transport.beforeFetch = () => void made.push('groups');
+    return made;
+  }
+  const count = (made: string[], kind: string) => made.filter((one) => one === kind).length;
+
+  /** Beside a stream that has become live, with its groups all read. */
+  async function resting(options: Partial<IntakeOptions> = {}) {
+    const transport = new GroupTransport();
+    for (const group of groups) transport.say(group, 'welcome');
+    const own = stream('connecting');
+    start(transport, { realtime: own.realtime, groups, ...options });
+    await pass(0);
+    own.change('live');
+    await pass(0);
+    return { transport, made: requests(transport), ...own };
+  }
+
+  it('cost an agent of 20 of them less than one and a half requests a minute in all', async () => {
+    const { made } = await resting({ liveIntervalMs: 60_000 });
+    await pass(3_600_000);
+    expect(count(made, 'poll')).toBeGreaterThan(48);
+    expect(count(made, 'poll') / 60).toBeLessThan(1.26);
+    expect(count(made, 'groups')).toBeGreaterThan(9);
+    expect(made.length / 60).toBeLessThan(1.5);
+  });
+
+  it('are read in every fifth cycle', async () => {
+    const { made } = await resting();
+    await pass(30_000 * 1.2 * 11);
+    expect(made.slice(0, 12)).toEqual([
+      ...Array(4).fill('poll'),
+      'groups',
+      ...Array(5).fill('poll'),
+      'groups',
+      'poll',
+    ]);
+  });
+
+  it('are read at once when the source is lost, and in every cycle from then on', async () => {
+    const { made, change } = await resting();
+    change('fallback');
+    await pass(0);
+    expect(made).toEqual(['groups', 'poll']);
+    await pass(12_100);
+    expect(made.length).toBeGreaterThanOrEqual(6);
+    expect(count(made, 'groups')).toBe(count(made, 'poll'));
+  });
+
+  it('are read once more when it is back', async () => {
+    const { made, change } = await resting();
+    change('stale');
+    change('live');
+    await pass(0);
+    expect(made).toEqual(['groups', 'poll']);
+    await pass(40_000);
+    expect(made.slice(2)).toEqual(['poll']);
+  });
+
+  it('are read at once after the host slept', async () => {
+    const { made } = await resting();
+    vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 60_000);
+    await pass(501);
+    vi.restoreAllMocks();
+    expect(made).toEqual(['groups', 'poll']);
+  });
+
+  it('are read in the next cycle after a new key, and after a failed one', async () => {
+    let newKey = () => {};
+    const agent: IntakeOptions['agent'] = {
+      reportUnauthorized: () => {},
+      onChange(listener) {
+        newKey = () => listener({} as never);
+        return () => {};
+      },
+    };
+    const { transport, made } = await resting({ agent });
+    newKey();
+    await pass(36_001);
+    expect(made).toEqual(['groups', 'poll']);
+    transport.failNext('poll', new WireError('E_INTERNAL_SERVICE', 'down'));
+    await pass(40_000);
+    expect(made.slice(2)).toEqual(['poll', 'poll', 'groups', 'poll']);
+  });
+
+  it('that could not be read are tried again in the next cycle', async () => {
+    const { transport, made } = await resting();
+    await pass(4 * 36_001);
+    transport.beforeFetch = () => {
+      made.push('failed');
+      throw new WireError('E_INTERNAL_SERVICE', 'down');
+    };
+    await pass(2 * 36_001);
+    expect(count(made, 'failed')).toBeGreaterThan(0);
+    transport.beforeFetch = () => {};
+    transport.say('g7', '@bot');
+    await pass(36_001);
+    expect(inbox.contents).toEqual(['@bot']);
+  });
+
+  it('are read when the inbox has room again for a mention that it turned away', async () => {
+    const { transport } = await resting();
+    inbox.stuck.add('g7');
+    const mention = transport.say('g7', '@bot');
+    await pass(5 * 36_001);
+    expect(inbox.contents).toEqual([]);
+    inbox.stuck.clear();
+    inbox.finish(mention);
+    await pass(0);
+    expect(inbox.contents).toEqual(['@bot']);
+  });
+
+  it('are read in every fifth cycle beside native push too', async () => {
+    class Both extends GroupTransport {
+      subscribe(): () => void {
+        return () => {};
+      }
+    }
+    const transport = new Both();
+    start(transport, { groups });
+    await pass(0);
+    const made = requests(transport);
+    await pass(30_000 * 1.2 * 6);
+    expect(made.slice(0, 6)).toEqual([...Array(4).fill('poll'), 'groups', 'poll']);
   });
 });
 

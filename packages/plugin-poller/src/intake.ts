@@ -24,7 +24,7 @@ import { PushGate } from './push-gate.ts';
 export interface IntakeSettings {
   /** Milliseconds from the end of one cycle to the beginning of the next, give or take a fifth. */
   intervalMs: number;
-  /** The same while messages are proven to arrive without asking. */
+  /** The same while messages are proven to arrive without asking; groups are read in every fifth cycle then. */
   liveIntervalMs: number;
   /** The deadline of each request, in milliseconds. */
   timeoutMs: number;
@@ -66,6 +66,11 @@ const WINDOW_MS = 1_000;
 const BEHIND_MS = 1_000;
 /** A process that stood still for longer than this has missed things: what it knew is looked up again. */
 const STALL_MS = 5_000;
+/**
+ * While a live source brings what is new, the groups are read in every so many cycles: it brings the agent's own copies of what is
+ * said there, and reading the groups themselves only makes sure.
+ */
+const LIVE_CYCLES_PER_GROUP_READ = 5;
 /** A new key is tried this soon after the old one was refused, and not sooner: the next may be refused too. */
 const NEW_KEY_MS = 1_000;
 
@@ -82,6 +87,8 @@ export class Intake implements IntakeMonitor {
   readonly #polling: Condition;
   readonly #subscribing: Condition;
   #unsubscribe: (() => void) | undefined;
+  /** Cycles until the groups are read, whatever is live; none once something may have been missed. */
+  #groupsIn = 0;
   #answeredAt: number | undefined;
 
   constructor(options: IntakeOptions) {
@@ -146,7 +153,7 @@ export class Intake implements IntakeMonitor {
     const recovering = this.#polling.failures > 0;
     try {
       // A backend that is down is asked one thing, not several.
-      const pages = recovering ? [] : await this.#groups.read(signal);
+      const pages = recovering || !this.#groupsAreDue() ? [] : await this.#groups.read(signal);
       this.#gate.scanBegins();
       const { readAll, turnedAway, windowFull } = await this.#direct.scan(signal);
       this.#gate.scanEnds(readAll && turnedAway.size === 0);
@@ -154,6 +161,7 @@ export class Intake implements IntakeMonitor {
       this.#polling.ok();
       const more = this.#groups.deliver(pages, (conversation) => readAll && !turnedAway.has(conversation));
       await this.#groups.save();
+      if (more || this.#groups.failing) this.#groupsIn = 0;
       if (more || recovering) return 0;
       return windowFull ? Math.min(WINDOW_MS, this.#interval()) : this.#interval();
     } catch (error) {
@@ -161,9 +169,17 @@ export class Intake implements IntakeMonitor {
     }
   }
 
+  /** Counts this cycle. */
+  #groupsAreDue(): boolean {
+    this.#groupsIn -= 1;
+    if (this.#live && this.#groupsIn > 0) return false;
+    this.#groupsIn = LIVE_CYCLES_PER_GROUP_READ;
+    return true;
+  }
+
   #failed(error: unknown): number {
     // Whatever was missed while the backend was away is found from the beginning, before any push.
-    this.#direct.reset();
+    this.#mistrust();
     this.#gate.close();
     const wait = retryDelay(error, this.#polling.failures);
     this.#polling.fail(error);
@@ -171,10 +187,20 @@ export class Intake implements IntakeMonitor {
     return wait;
   }
 
+  /** What is new is proven to arrive without asking. */
+  get #live(): boolean {
+    return this.#options.realtime?.state === 'live' || this.#pushLive;
+  }
+
   get #intervalMs(): number {
-    const { intervalMs, liveIntervalMs, realtime } = this.#options;
-    const live = realtime?.state === 'live' || this.#pushLive;
-    return live ? Math.max(intervalMs, liveIntervalMs) : intervalMs;
+    const { intervalMs, liveIntervalMs } = this.#options;
+    return this.#live ? Math.max(intervalMs, liveIntervalMs) : intervalMs;
+  }
+
+  /** Something may have been missed: the next cycle reads all that is unread, and the groups. */
+  #mistrust(): void {
+    this.#direct.reset();
+    this.#groupsIn = 0;
   }
 
   #interval(): number {
@@ -186,26 +212,35 @@ export class Intake implements IntakeMonitor {
     const { inbox, realtime, agent } = this.#options;
     const listening = [
       inbox.observe((event) => {
-        if (event.type === 'room' || (isFinished(event) && this.#groups.settled(event.message)))
-          this.#lookSoon(0);
+        const mentionsFit = isFinished(event) && this.#groups.settled(event.message);
+        if (mentionsFit) this.#groupsIn = 0;
+        if (mentionsFit || event.type === 'room') this.#lookSoon(0);
       }),
       watchForStalls({ thresholdMs: STALL_MS }, () => {
-        this.#direct.reset();
+        this.#mistrust();
         this.#lookSoon(0);
       }),
     ];
     if (realtime)
       listening.push(
         realtime.onChange((state) => {
-          this.#direct.reset();
-          // A stream that came up proves that the backend is back; its other news must not shorten a backoff.
-          if (state === 'live') this.#alarm.ring();
-          else this.#lookSoon(0);
+          if (state === 'live') {
+            // The cursor holds: whatever arrived since the last scan comes after it, also what the inbox turned away when
+            // the stream brought it. So there is no need to read from the beginning, as the stream has just done.
+            this.#groupsIn = 0;
+            // Also during a backoff: the stream proves that the backend is back.
+            this.#alarm.ring();
+          } else {
+            this.#mistrust();
+            // Its other news must not shorten a backoff.
+            this.#lookSoon(0);
+          }
         }),
       );
     if (agent)
       listening.push(
         agent.onChange(() => {
+          this.#groupsIn = 0;
           this.#groups.retryNow();
           if (isAuthError(this.#polling.error)) this.#alarm.ring(NEW_KEY_MS);
         }),

@@ -78,6 +78,13 @@ it('takes its defaults without options, and names the one it does not know', asy
   await bare.stop();
 });
 
+it('rests for a minute beside a live source, unless told otherwise', async () => {
+  const { options } = poller.definition;
+  expect(await options?.['~standard'].validate({})).toMatchObject({
+    value: { intervalMs: 5_000, liveIntervalMs: 60_000 },
+  });
+});
+
 it('tells others whether it hears: how old the proof is, how old it may be, and what is wrong', async () => {
   let monitor: IntakeMonitor | undefined;
   const listener = definePlugin({

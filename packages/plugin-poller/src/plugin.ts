@@ -9,8 +9,8 @@ const milliseconds = z.int().positive().max(MAX_TIMER_MS);
 const options = z.strictObject({
   /** Milliseconds from the end of one cycle to the beginning of the next, give or take a fifth. */
   intervalMs: milliseconds.default(5_000),
-  /** The same while messages are proven to arrive without asking: native push, or a live stream. */
-  liveIntervalMs: milliseconds.default(30_000),
+  /** The same while messages are proven to arrive without asking: native push, or a live stream. Groups: every fifth cycle then. */
+  liveIntervalMs: milliseconds.default(60_000),
   /** Conversations to follow for messages that mention the agent. */
   groups: z.array(z.string().min(1)).default([]),
   /** How many of a group's newest messages count when it is followed for the first time. */
