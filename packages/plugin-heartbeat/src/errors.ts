@@ -6,22 +6,6 @@ export function unsupported({ name }: Transport): CleoError {
   });
 }
 
-export function timedOut({ name }: Transport, method: string, ms: number): CleoError {
-  return new CleoError(
-    'E_TRANSPORT_TIMEOUT',
-    `${name}: ${method} did not answer within ${Math.round(ms)} ms`,
-    {
-      hint: 'Check that the backend is reachable.',
-      retryable: true,
-    },
-  );
-}
-
-export function troubleWith(part: string, error: unknown): CleoError {
-  if (CleoError.is(error)) return error;
-  return new CleoError('E_TRANSPORT_FAILED', `${part}: ${errorText(error)}`, { cause: error });
-}
-
 export function unusable(what: string, hint: string): CleoError {
   return new CleoError('E_HEARTBEAT_OPTIONS', `HeartbeatService: ${what}`, { hint });
 }

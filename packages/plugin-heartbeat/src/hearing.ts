@@ -1,4 +1,4 @@
-import { errorText, type Inbox, type IntakeMonitor, type Realtime } from '@cleocode/contracts';
+import { errorText, type Inbox, type IntakeMonitor, type Problem, type Realtime } from '@cleocode/contracts';
 
 /** Who knows whether messages reach the agent. Whoever is missing has nothing to say against it. */
 export interface HearingSources {
@@ -8,15 +8,9 @@ export interface HearingSources {
   realtime?: Pick<Realtime, 'state' | 'lastReceiveAgeMs'> | undefined;
 }
 
-export interface PresenceProblem {
-  code: string;
-  message: string;
-  hint?: string | undefined;
-}
-
 /** Something that keeps the agent from hearing. */
 export interface Obstacle {
-  problem: PresenceProblem;
+  problem: Problem;
   /** What others are told: no more than the code and a sentence of ours, for messages may name files of this machine. */
   reason: string;
 }
@@ -144,7 +138,7 @@ function notReceiving(ageMs: number, allowedMs: number): Obstacle {
   );
 }
 
-function obstacle(problem: PresenceProblem, sentence: string): Obstacle {
+function obstacle(problem: Problem, sentence: string): Obstacle {
   return { problem, reason: `${problem.code}: ${sentence}` };
 }
 

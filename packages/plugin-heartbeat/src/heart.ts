@@ -1,17 +1,20 @@
 import {
   type Agent,
+  asTransportError,
   type CleoError,
   isAuthError,
   type PresenceReport,
   type PresenceStatus,
+  type Problem,
   pause,
+  problemOf,
   type Stall,
   type Transport,
   watchForStalls,
 } from '@cleocode/contracts';
 import { Cadence } from './cadence.ts';
-import { troubleWith, unsupported } from './errors.ts';
-import { Hearing, type HearingSources, type Obstacle, type PresenceProblem } from './hearing.ts';
+import { unsupported } from './errors.ts';
+import { Hearing, type HearingSources, type Obstacle } from './hearing.ts';
 import { holdAfter, retryDelay } from './retry.ts';
 import { Teller } from './teller.ts';
 
@@ -30,7 +33,7 @@ export interface HeartOptions extends HearingSources {
   /** Telling works again, after so many failures in a row. */
   onRecovered: (failures: number) => void;
   /** The backend has taken another status than before; the problems are the reasons for `busy`. */
-  onChange: (status: PresenceStatus, problems: readonly PresenceProblem[]) => void;
+  onChange: (status: PresenceStatus, problems: readonly Problem[]) => void;
   onStall: (stall: Stall) => void;
 }
 
@@ -47,9 +50,9 @@ export interface HeartbeatStatus {
   /** Reports in a row that did not get through. */
   consecutiveFailures: number;
   /** What they fail with; absent while they get through. */
-  lastError?: PresenceProblem;
+  lastError?: Problem;
   /** What keeps the agent from hearing now. The state is, or is about to be, `busy` while there is one. */
-  problems: PresenceProblem[];
+  problems: Problem[];
   /** The latest time this process stood still, and how long ago that ended. */
   lastStall?: Stall & { ageMs: number };
   instanceId: string;
@@ -221,7 +224,7 @@ export class Heart {
     }
   }
 
-  #took(status: PresenceStatus, problems: readonly PresenceProblem[]): void {
+  #took(status: PresenceStatus, problems: readonly Problem[]): void {
     const failures = this.#failures;
     const before = this.#told?.status;
     this.#told = { status, at: performance.now() };
@@ -233,7 +236,7 @@ export class Heart {
 
   #failed(thrown: unknown): void {
     const { transport, intervalMs, agent, random, onError } = this.#options;
-    const error = troubleWith(transport.name, thrown);
+    const error = asTransportError(thrown, transport.name);
     const now = performance.now();
     const known = this.#error?.code === error.code;
     this.#retryAt = now + retryDelay(this.#failures, intervalMs, random);
@@ -272,10 +275,6 @@ function statusFor(obstacles: readonly Obstacle[]): PresenceStatus {
 /** A quarter of what the backend waits for, within what can be told from a busy machine. */
 function stallThreshold(believedMs: number): number {
   return Math.max(1_000, Math.min(5_000, believedMs / 4));
-}
-
-function problemOf({ code, message, hint }: CleoError): PresenceProblem {
-  return { code, message, ...(hint !== undefined && { hint }) };
 }
 
 function stallOf({ gapMs, certain }: Stall): Stall {

@@ -1,16 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import type {
-  Agent,
-  CleoError,
-  Inbox,
-  IntakeMonitor,
-  PresenceStatus,
-  Realtime,
-  Stall,
-  Transport,
+import {
+  type Agent,
+  asTransportError,
+  type CleoError,
+  type Inbox,
+  type IntakeMonitor,
+  MAX_TIMER_MS,
+  type PresenceStatus,
+  type Problem,
+  type Realtime,
+  type Stall,
+  type Transport,
 } from '@cleocode/contracts';
-import { listenerThrew, stopping, troubleWith, unusable } from './errors.ts';
-import type { PresenceProblem } from './hearing.ts';
+import { listenerThrew, stopping, unusable } from './errors.ts';
 import { Heart, type HeartbeatStatus } from './heart.ts';
 
 export interface HeartbeatServiceOptions {
@@ -38,13 +40,10 @@ export interface HeartbeatServiceOptions {
   /** Telling works again, after so many failures in a row. */
   onRecovered?: (failures: number) => void;
   /** The backend has taken another status than before; the problems are the reasons for `busy`. */
-  onChange?: (status: PresenceStatus, problems: readonly PresenceProblem[]) => void;
+  onChange?: (status: PresenceStatus, problems: readonly Problem[]) => void;
   /** This process stood still; see `watchForStalls` of the contracts. */
   onStall?: (stall: Stall) => void;
 }
-
-/** The longest a timer can wait; what is longer would fire at once. */
-const MAX_TIMER_MS = 2_147_483_647;
 
 /**
  * Presence of an agent, without the kernel: others see it `online` while it hears, `busy` while it runs and does not hear,
@@ -98,7 +97,7 @@ export class HeartbeatService {
     this.#heart = this.#newHeart();
     const ended = this.#heart
       .run(abort.signal)
-      .catch((error) => this.#onError(troubleWith('the heartbeat ended', error)));
+      .catch((error) => this.#onError(asTransportError(error, 'the heartbeat ended')));
     this.#run = { abort, ended };
   }
 

@@ -1,4 +1,3 @@
-export type { PresenceProblem } from './hearing.ts';
 export type { HeartbeatStatus, PresenceState } from './heart.ts';
 export { HeartbeatService, type HeartbeatServiceOptions } from './heartbeat-service.ts';
 export {

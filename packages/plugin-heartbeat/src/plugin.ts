@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { defineService, services } from '@cleocode/contracts';
+import { defineService, MAX_TIMER_MS, services } from '@cleocode/contracts';
 import { definePlugin, type Logger, packageVersion } from '@cleocode/kernel';
 import { z } from 'zod';
 import { Heart, type HeartbeatStatus, type HeartOptions } from './heart.ts';
@@ -13,7 +13,7 @@ export const presence = defineService<PresenceMonitor>('presence');
 
 const options = z.strictObject({
   /** The longest wait between two beats, in milliseconds; 0 tells nobody anything. */
-  intervalMs: z.int().nonnegative().max(2_147_483_647).default(30_000),
+  intervalMs: z.int().nonnegative().max(MAX_TIMER_MS).default(30_000),
 });
 
 export type HeartbeatOptions = z.input<typeof options>;

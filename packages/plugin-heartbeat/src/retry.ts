@@ -1,11 +1,9 @@
-import { backoff, type CleoError, isAuthError } from '@cleocode/contracts';
+import { backoff, type CleoError, isAuthError, pauseAskedBy } from '@cleocode/contracts';
 
 /** Several retries fit in what the backend waits for before it takes the agent for gone. */
 const BASE_MS = 250;
 /** A refused key will not get better by asking. */
 const REFUSED_KEY_MS = 30_000;
-/** A longer Retry-After is taken for a mistake: nothing may silence an agent for good. */
-const RETRY_AFTER_CAP_MS = 15 * 60_000;
 
 /** Milliseconds to wait after a failure, the `failures`-th in a row (counted from 0); never more than `capMs`. */
 export function retryDelay(failures: number, capMs: number, random: () => number): number {
@@ -14,6 +12,5 @@ export function retryDelay(failures: number, capMs: number, random: () => number
 
 /** Milliseconds before which nothing at all may be sent after this error: what the backend asked for, or 30 s for a refused key. */
 export function holdAfter(error: CleoError, random: () => number): number {
-  const asked = Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_CAP_MS);
-  return Math.max(asked, isAuthError(error) ? REFUSED_KEY_MS : 0) * (1 + random() / 10);
+  return Math.max(pauseAskedBy(error), isAuthError(error) ? REFUSED_KEY_MS : 0) * (1 + random() / 10);
 }

@@ -1,5 +1,4 @@
-import { type PresenceReport, type Transport, withDeadline } from '@cleocode/contracts';
-import { timedOut } from './errors.ts';
+import { callTransport, type PresenceReport, type Transport, withDeadline } from '@cleocode/contracts';
 
 /** Tells the backend how the agent is, over whichever of the two capabilities the transport has. */
 export class Teller {
@@ -25,18 +24,13 @@ export class Teller {
    * `timeoutMs`, or with the reason of `signal`; a transport that ignores its own signal is not waited for.
    */
   async tell(report: PresenceReport, timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    const own = new AbortController();
     const method = this.#methodFor(report);
-    const told = (async () => this.#transport[method]?.(report, { signal: own.signal }))();
-    this.#spoken = true;
-    this.#last = told.then(ignore, ignore);
-    try {
-      await withDeadline(told, timeoutMs, () => timedOut(this.#transport, method, timeoutMs), signal);
-    } catch (error) {
-      own.abort(error);
-      throw error;
-    }
+    await callTransport(this.#transport, method, { timeoutMs, signal }, (own) => {
+      const told = (async () => this.#transport[method]?.(report, { signal: own }))();
+      this.#spoken = true;
+      this.#last = told.then(ignore, ignore);
+      return told;
+    });
   }
 
   /** Resolves once the transport has let go of the last report, but after `ms` at the latest. */
