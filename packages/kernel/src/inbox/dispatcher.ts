@@ -4,6 +4,7 @@ import {
   type InboxEvent,
   isThenable,
   type Journal,
+  pauseAskedBy,
   withDeadline,
 } from '@cleocode/contracts';
 import type { Hooks } from '../hooks.ts';
@@ -201,7 +202,10 @@ export class Dispatcher {
     }
     if ((await this.#journal.ask((journal, key) => journal.failed(key, reason), item.key)) === GAVE_UP)
       return this.#rest(item);
-    const retryInMs = Math.round(backoff(failures - 1, options.retryBaseMs, options.retryMaxMs));
+    const asked = Math.max(...outcome.failures.map((failure) => pauseAskedBy(failure.error)));
+    const retryInMs = Math.round(
+      Math.max(backoff(failures - 1, options.retryBaseMs, options.retryMaxMs), asked),
+    );
     report(retryInMs);
     this.#rest(item);
     if (!this.#open) return;

@@ -1,4 +1,4 @@
-import { PermanentError } from '@cleocode/contracts';
+import { CleoError, PermanentError } from '@cleocode/contracts';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Delivery } from '../index.ts';
 import { gate, message, never, until } from '../kernel.test.kit.ts';
@@ -63,6 +63,27 @@ describe('the schedule', () => {
     await vi.advanceTimersByTimeAsync(60_000);
     expect(bench.eventsOf('failed').map(({ retryInMs }) => retryInMs)).toEqual([
       ...[500, 1_000, 1_500, 1_500, 1_500],
+      undefined,
+    ]);
+  });
+
+  it('waits at least as long as a handler that failed asks, and no longer than a quarter of an hour', async () => {
+    const bench = await startBench({
+      handlers: [
+        ({ attempt }) => {
+          const retryAfterMs = [30_000, 86_400_000][attempt - 1] ?? 0;
+          throw new CleoError('E_BUSY', 'come back later', { retryAfterMs });
+        },
+        () => Promise.reject(new Error('cannot')),
+      ],
+      inbox: { maxAttempts: 4 },
+    });
+    vi.useFakeTimers();
+    vi.spyOn(Math, 'random').mockReturnValue(1);
+    bench.receive(message());
+    await vi.advanceTimersByTimeAsync(2_000_000);
+    expect(bench.eventsOf('failed').map(({ retryInMs }) => retryInMs)).toEqual([
+      ...[30_000, 900_000, 4_000],
       undefined,
     ]);
   });
