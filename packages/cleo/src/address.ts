@@ -3,20 +3,20 @@ import { UsageError } from './usage-error.ts';
 
 const EXAMPLE = 'Give the address of the backend: --api-url https://api.example.com';
 
-/** The address of a backend, of which an agent's routes are parts: without a slash at its end. Throws `E_USAGE`. */
-export function checkedAddress(text: string, insecure = false): string {
+/** The address of a backend, of which an agent's routes are parts: without a slash at its end. Throws `E_USAGE`, which blames `source`. */
+export function checkedAddress(text: string, insecure = false, source = '--api-url'): string {
   const url = URL.parse(text);
   // What may be a secret is not repeated.
   if (url?.username || url?.password)
-    throw new UsageError('--api-url holds a user name or password', EXAMPLE);
+    throw new UsageError(`${source} holds a user name or password`, EXAMPLE);
   if (url?.search || url?.hash)
-    throw new UsageError('--api-url goes on after the address with ? or #', EXAMPLE);
+    throw new UsageError(`${source} goes on after the address with ? or #`, EXAMPLE);
   if (!url || !/^https?:$/.test(url.protocol))
-    throw new UsageError(`--api-url: "${text}" is no http(s) address`, EXAMPLE);
+    throw new UsageError(`${source}: "${text}" is no http(s) address`, EXAMPLE);
   // A key must not cross a network in the clear.
   if (isExposed(url) && !insecure)
     throw new UsageError(
-      `--api-url: http is for this machine only, not for ${url.hostname}`,
+      `${source}: http is for this machine only, not for ${url.hostname}`,
       'Use https; or --insecure, where nobody else can listen on the way.',
     );
   return withoutSlash(url.href);

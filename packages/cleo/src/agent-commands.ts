@@ -14,6 +14,7 @@ export function agentCommands(agent: Command, cli: Cli): void {
       'cleo agent register my-agent',
       'cleo agent register my-agent --api-url https://api.example.com',
       'cleo agent register my-agent --api-url https://api.example.com --api-key-stdin < key.txt',
+      'cleo agent register --import .cleo/signaldock-my-agent.json',
     ],
     arguments: { '[id]': "the agent's id: letters, digits and . _ + -" },
     options: [
@@ -25,6 +26,10 @@ export function agentCommands(agent: Command, cli: Cli): void {
         'a key it has there; other users of this machine can see it in the process list',
       ),
       new Option('--api-key-stdin', 'read the key it has there from stdin').conflicts('apiKey'),
+      new Option(
+        '--import <file>',
+        'take agent, key and address from a plain-text file of the old runtime',
+      ).conflicts(['id', 'name', 'apiUrl', 'apiKey', 'apiKeyStdin', 'keepKey']),
       new Option('--keep-key', 'its backend has moved to --api-url: keep the stored key').conflicts([
         'apiKey',
         'apiKeyStdin',
@@ -105,6 +110,19 @@ export function agentCommands(agent: Command, cli: Cli): void {
       ).argParser(seconds(86_400)),
     ],
     load: () => import('./commands/agent-send.ts'),
+  });
+  addCommand(agent, cli, {
+    name: 'rotate-key',
+    does: 'replace the key of an agent by a new one; where it runs, it goes on without a gap',
+    examples: ['cleo agent rotate-key my-agent', 'cleo agent rotate-key my-agent --overlap 0'],
+    arguments: { '[id]': 'the agent (default: the one used last)' },
+    options: [
+      new Option(
+        '--overlap <seconds>',
+        'how long the old key is to work on, where the backend can (default: 600)',
+      ).argParser(wholeNumber(0, 86_400)),
+    ],
+    load: () => import('./commands/agent-rotate-key.ts'),
   });
   addCommand(agent, cli, {
     name: 'poll',

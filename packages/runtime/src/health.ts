@@ -52,8 +52,8 @@ export interface AgentHealth {
     /** Since the backend last took a heartbeat; absent before the first. */
     lastBeatAgeMs?: number;
   };
-  /** Whether the backend takes the key, and how old that is; absent where nobody keeps count of it. */
-  key?: Pick<AuthStatus, 'state'> & { ageMs?: number };
+  /** Whether the backend takes the key, and when it issued it; absent where nobody keeps count of it. */
+  key?: Pick<AuthStatus, 'state'> & { issuedAt?: string; ageMs?: number };
   /** What is wrong now and what to do about it, the worst first. */
   problems: HealthProblem[];
 }
@@ -86,13 +86,21 @@ export function agentHealth(sources: HealthSources): AgentHealth {
       state: told?.state ?? 'off',
       ...(told?.lastBeatAgeMs !== undefined && { lastBeatAgeMs: Math.round(told.lastBeatAgeMs) }),
     },
-    ...(auth && { key: { state: auth.state, ...(auth.keyAgeMs !== undefined && { ageMs: auth.keyAgeMs }) } }),
+    ...(auth && { key: keyOf(auth) }),
     problems: worstFirst(problems),
   };
 }
 
 function as(severity: HealthProblem['severity'], problem: Problem): HealthProblem {
   return { severity, ...problem };
+}
+
+function keyOf({ state, keyIssuedAt, keyAgeMs }: AuthStatus): AgentHealth['key'] {
+  return {
+    state,
+    ...(keyIssuedAt !== undefined && { issuedAt: keyIssuedAt }),
+    ...(keyAgeMs !== undefined && { ageMs: keyAgeMs }),
+  };
 }
 
 function youngest(...ages: (number | undefined)[]): number | undefined {

@@ -16,6 +16,7 @@ export interface RegisterOptions {
   apiKeyStdin?: boolean;
   keepKey?: boolean;
   insecure?: boolean;
+  import?: string;
 }
 
 /** Registers an agent: on the embedded backend, at another one, or with a key it has there. */
@@ -24,6 +25,10 @@ export async function run(
   word: string | undefined,
   options: RegisterOptions,
 ): Promise<void> {
+  if (options.import !== undefined) {
+    const { importAgent } = await import('../import-agent.ts');
+    return importAgent(output, word, options.import, options.insecure ?? false);
+  }
   const agentId = checkAgentId(idOf(word, options.id));
   const note = output.note.bind(output);
   const apiBaseUrl = addressOf(options, note);

@@ -35,6 +35,7 @@ describe('cleo agent status', () => {
           unacked: expect.any(Number),
         },
         presence: expect.objectContaining({ state: expect.any(String) }),
+        key: { state: 'ok', issuedAt: expect.any(String), ageMs: expect.any(Number) },
         problems: [],
         plugins: (agent.events[0]!.plugins as string[]).map((name) =>
           expect.objectContaining({ name, version: expect.any(String) }),
