@@ -61,11 +61,16 @@ export class ReconnectPolicy {
     }
     if (goodMs > 0) this.#spread = true;
     if (CleoError.is(error, 'E_STREAM_SILENT')) return AFTER_SILENCE_MS * this.#random();
-    // The first wait that a server names is the same for everyone; another one is a farewell.
-    const spreadMs = this.#spread && this.#named <= 1 ? SPREAD_MS : 0;
-    const cap = Math.max(this.#baseMs, CAP_MS - spreadMs);
-    const wait = backoff(this.#failures, this.#baseMs, cap, this.#random);
+    const failures = this.#failures;
     this.#failures += 1;
-    return wait + spreadMs * this.#random();
+    // The first wait that a server names is the same for everyone. Another one is a farewell: it has chosen it for this client,
+    // so that they come back one after the other, and who came sooner would meet those that were told to.
+    if (this.#named > 1)
+      return (
+        Math.min(Math.max(this.#baseMs, CAP_MS), this.#baseMs * 2 ** failures) * (1 + this.#random() / 2)
+      );
+    const spreadMs = this.#spread ? SPREAD_MS : 0;
+    const cap = Math.max(this.#baseMs, CAP_MS - spreadMs);
+    return backoff(failures, this.#baseMs, cap, this.#random) + spreadMs * this.#random();
   }
 }
