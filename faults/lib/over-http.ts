@@ -1,5 +1,5 @@
 import type { AgentProcess } from './agent-process.ts';
-import type { Gateway, Seen } from './gateway.ts';
+import { Gateway, type Seen } from './gateway.ts';
 import type { Relay } from './relay.ts';
 import { until, type Workbench } from './workbench.ts';
 
@@ -17,6 +17,14 @@ export function sendTo(bench: Workbench, count: number): Promise<string[]> {
 /** Puts one message into the dock, faster than {@link sendTo}, for where moments count. */
 export async function drop(bench: Workbench, content = 'hello'): Promise<string> {
   return (await (await bench.dock()).send('alice', 'prime', { content })).id;
+}
+
+/** Another origin, that answers whatever it is asked, and remembers it. */
+export async function stranger(bench: Workbench): Promise<Gateway> {
+  const other = await Gateway.start(() => '');
+  bench.onCleanUp(() => other.close());
+  other.rule = () => ({ status: 200, body: '{}' });
+  return other;
 }
 
 /** What the agent says of its stream now. */

@@ -14,7 +14,8 @@ import type { SenderOptions } from './sender.ts';
 const ROOT = join(import.meta.dirname, '../..');
 /** The command under test. */
 export const CLEO = join(ROOT, 'packages/cleo/src/bin.js');
-const CONFIG = join(import.meta.dirname, '../fixtures/ledger.config.ts');
+/** Gives the agents under test the handler that keeps the ledger. */
+export const CONFIG = join(import.meta.dirname, '../fixtures/ledger.config.ts');
 
 export interface RunOptions {
   full: boolean;

@@ -1,17 +1,14 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Fault, Seen } from '../lib/gateway.ts';
+import type { Fault } from '../lib/gateway.ts';
 import { nothingLost } from '../lib/ledger.ts';
-import { ACK, FAST, POLL, sendTo } from '../lib/over-http.ts';
+import { ACK, FAST, live, POLL, STREAM, sendTo, stranger } from '../lib/over-http.ts';
 import type { Scenario } from '../lib/scenario.ts';
 import { CLEO, until } from '../lib/workbench.ts';
 
 const acksFail: Scenario = {
   name: 'given acks that are refused, never answered, or lost after the server took them, when it heals, then nothing is lost or started again and all is acked',
-  backends: ['http'],
+  backends: ['http', 'polling'],
   limitMs: 150_000,
   async run(bench) {
     await bench.register('prime', ['alice']);
@@ -48,7 +45,7 @@ const acksFail: Scenario = {
 
 const badAnswers: Scenario = {
   name: 'given 500 to 504, truncated JSON, HTML with 200 and JSON of another shape, then each is a named error, the agent goes on and nothing is lost',
-  backends: ['http'],
+  backends: ['polling'],
   limitMs: 120_000,
   async run(bench) {
     await bench.register('prime', ['alice']);
@@ -83,7 +80,7 @@ const badAnswers: Scenario = {
 
 const oneBadMessage: Scenario = {
   name: 'given one message of a page without a sender, then the others are delivered and that one becomes a dead letter',
-  backends: ['http'],
+  backends: ['http', 'polling'],
   async run(bench) {
     await bench.register('prime', ['alice']);
     const sent = await sendTo(bench, 50);
@@ -110,13 +107,15 @@ const oneBadMessage: Scenario = {
 };
 
 const lostAnswers: Scenario = {
-  name: 'given sends whose answer is lost after the server stored them, when they are sent again, then each message is there exactly once',
+  name: 'given sends whose answer is lost after the server stored them, when they are sent again, then each message is there exactly once, and is handled once by an agent that hears at once',
   backends: ['http'],
   limitMs: 120_000,
   async run(bench) {
     await bench.register('prime', []);
     const gateway = await bench.gateway();
     const client = await bench.client('alice');
+    const agent = bench.agent('prime');
+    await live(bench, agent);
     gateway.rule = ({ path }) => (path === '/messages' && bench.random() < 0.5 ? 'lose' : undefined);
     let next = 0;
     const ids = new Set<string>();
@@ -137,33 +136,24 @@ const lostAnswers: Scenario = {
     await Promise.all(Array.from({ length: 16 }, worker));
     ok(gateway.count(({ path }) => path === '/messages') > 1_200, 'answers were lost');
     equal(ids.size, 1_000);
-    const dock = await bench.dock();
-    const stored: string[] = [];
-    for (let afterSeq = 0; ; ) {
-      const page = await dock.peek('prime', { afterSeq, limit: 200 });
-      if (page.length === 0) break;
-      stored.push(...page.map(({ content }) => content));
-      afterSeq = page.at(-1)!.seq!;
-    }
-    equal(stored.length, 1_000);
-    equal(new Set(stored).size, 1_000);
+    await until('all acked', async () => (await bench.unread('prime')) === 0);
+    equal((await agent.stop()).code, 0);
+    const starts = bench.ledger.starts();
+    deepEqual(new Set(starts.map(({ id }) => id)), ids);
+    equal(starts.length, 1_000, 'each once');
+    equal(new Set(starts.map(({ content }) => content)).size, 1_000, 'none is there twice');
+    ok(starts.filter(({ source }) => source === 'sse').length > 900, 'by the stream');
   },
 };
 
 const redirects: Scenario = {
   name: 'given a redirect to another origin, then nothing is asked of that origin, and delivery goes on when the redirect is gone',
-  backends: ['http'],
+  backends: ['polling'],
   async run(bench) {
     await bench.register('prime', ['alice']);
     const gateway = await bench.gateway();
-    let strangers = 0;
-    const other = createServer((_request, response) => {
-      strangers += 1;
-      response.end('{}');
-    }).listen(0, '127.0.0.1');
-    await once(other, 'listening');
-    bench.onCleanUp(() => void other.close());
-    const elsewhere = `http://127.0.0.1:${(other.address() as AddressInfo).port}${POLL}`;
+    const other = await stranger(bench);
+    const elsewhere = `${other.url}${POLL}`;
     for (const status of [301, 302, 307, 308]) {
       gateway.rule = ({ path }) => (path === POLL ? { status, headers: { location: elsewhere } } : undefined);
       const agent = bench.agent('prime', {}, [...FAST, '--log-level', 'debug']);
@@ -174,13 +164,13 @@ const redirects: Scenario = {
       await until('handled', () => bench.ledger.handled().has(id!));
       equal((await agent.stop()).code, 0);
     }
-    equal(strangers, 0);
+    equal(other.seen.length, 0);
   },
 };
 
 const refusedKey: Scenario = {
-  name: 'given a key that the server refuses, then it is said, asked at most 3 times in 10 s and once in 30 s after that',
-  backends: ['http'],
+  name: 'given a key that the server refuses, then it is said, asked at most 3 times in 10 s, by poll and stream each',
+  backends: ['http', 'polling'],
   async run(bench) {
     await bench.register('prime', ['alice']);
     const gateway = await bench.gateway();
@@ -188,8 +178,10 @@ const refusedKey: Scenario = {
     const agent = bench.agent('prime', {}, FAST);
     await agent.ready();
     await sleep(10_000);
-    const refused = (seen: Seen) => seen.path === POLL;
-    ok(gateway.count(refused) <= 3, `${gateway.count(refused)} polls in 10 s`);
+    for (const wanted of [POLL, STREAM]) {
+      const asked = gateway.count(({ path }) => path === wanted);
+      ok(asked <= 3, `${wanted} was asked ${asked} times in 10 s`);
+    }
     match(agent.output, /E_AUTH_/);
     equal((await agent.stop()).code, 0);
   },
@@ -197,7 +189,7 @@ const refusedKey: Scenario = {
 
 const followsFifty: Scenario = {
   name: "given 50 followed groups, the server's own limit of 100 requests a minute and an impatient agent, then it stays under the limit and hears a mention in each",
-  backends: ['http'],
+  backends: ['http', 'polling'],
   limitMs: 120_000,
   async run(bench) {
     await bench.register('prime', ['alice']);

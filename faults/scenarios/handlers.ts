@@ -105,7 +105,7 @@ const order: Scenario = {
 
 const mentions: Scenario = {
   name: 'given a burst of 500 group mentions between two polls, then all 500 are delivered in order, each once',
-  backends: ['embedded', 'http'],
+  backends: ['embedded', 'http', 'polling'],
   async run(bench) {
     await bench.register('prime', ['alice', 'bob']);
     const dock = await bench.dock();
@@ -128,6 +128,7 @@ const mentions: Scenario = {
 
 const ownMessages: Scenario = {
   name: "given the agent's own messages echoed by the backend, then none is ever handed to it",
+  backends: ['embedded', 'http'],
   async run(bench) {
     await bench.register('prime', ['alice', 'bob']);
     const dock = await bench.dock();
