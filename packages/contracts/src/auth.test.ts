@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Agent } from './agent.ts';
 import { isKeyRefused, refreshCredential } from './auth.ts';
 import { CleoError } from './errors.ts';
@@ -60,6 +60,15 @@ describe('refreshCredential', () => {
       current.apiKey = 'new';
     });
     expect(await refreshCredential(agent, new Secret('old'), refusal)).toBe(true);
+  });
+
+  it('is false when the holder does not answer', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const { agent } = agentWith('old', { refresh: () => new Promise(() => {}) });
+    const found = refreshCredential(agent, new Secret('old'), refusal);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await found).toBe(false);
   });
 
   it('is false when the holder throws', async () => {

@@ -2,6 +2,10 @@ import type { Agent } from './agent.ts';
 import { CleoError, isAuthError } from './errors.ts';
 import type { KeyRotation } from './key-rotation.ts';
 import type { Secret } from './secret.ts';
+import { withDeadline } from './timing.ts';
+
+/** Whoever looks for another key looks into a file, or asks somebody near. */
+const REFRESH_MS = 10_000;
 
 /** Why a key does not work. */
 export interface AuthProblem {
@@ -50,17 +54,17 @@ export function isKeyRefused(error: unknown): boolean {
 
 /**
  * A request with the key `refused` was answered 401, with `cause`. Resolves with whether the agent has another key now, so
- * that a request which may be repeated is worth sending again, once. Never rejects.
+ * that a request which may be repeated is worth sending again, once. Never rejects; at most 10 s pass.
  */
 export async function refreshCredential(agent: Agent, refused: Secret, cause: unknown): Promise<boolean> {
   const isReplaced = () => agent.credential().apiKey.reveal() !== refused.reveal();
   try {
     if (isReplaced()) return true;
-    if (agent.refresh) return await agent.refresh(refused, cause);
+    if (agent.refresh) return await withDeadline(agent.refresh(refused, cause), REFRESH_MS, () => cause);
     agent.reportUnauthorized(cause);
     return isReplaced();
   } catch {
-    // Whoever holds the key cannot be asked for it: the next request fails with that.
+    // Whoever holds the key cannot be asked for it: the request fails with the refusal, the next one with that.
     return false;
   }
 }

@@ -46,6 +46,8 @@ export class SseTransport implements Transport {
   readonly setStatus: Transport['setStatus'];
   readonly isOnline: Transport['isOnline'];
   readonly rotateKey: Transport['rotateKey'];
+  readonly verifyKey: Transport['verifyKey'];
+  readonly serverTime: Transport['serverTime'];
   readonly #options: SseTransportOptions;
   readonly #inner: Transport;
   #connection: Connection | undefined;
@@ -61,6 +63,8 @@ export class SseTransport implements Transport {
     this.setStatus = inner.setStatus?.bind(inner);
     this.isOnline = inner.isOnline?.bind(inner);
     this.rotateKey = inner.rotateKey?.bind(inner);
+    this.verifyKey = inner.verifyKey?.bind(inner);
+    this.serverTime = inner.serverTime?.bind(inner);
   }
 
   /**

@@ -12,7 +12,8 @@ import { dataOf, failureOf } from './answer.ts';
 import type { Backend } from './backend.ts';
 import type { HttpAnswer, HttpRequest } from './exchange.ts';
 import { label } from './failures.ts';
-import { serverTime } from './hints.ts';
+import { dateOf, serverTime } from './hints.ts';
+import { KeyGate } from './key-gate.ts';
 import { RateWindow, type Use } from './rate-window.ts';
 import { follow } from './redirect.ts';
 import { retryDelay } from './retry.ts';
@@ -23,8 +24,12 @@ export interface Identity {
   readonly agentId: string;
   /** Asked for each request, so that a rotation is seen at once. */
   apiKey(): Secret;
-  /** The backend refused the key that is current now. */
-  onUnauthorized(error: unknown): void;
+  /** The backend refused this key. Resolves with whether another one is current now; never rejects. */
+  refused(apiKey: Secret, error: unknown): Promise<boolean>;
+  /** The backend took this key. */
+  accepted(apiKey: Secret): void;
+  /** Milliseconds until the current key, which was refused, may be tried again; `undefined`: it was not. */
+  retryInMs(): number | undefined;
 }
 
 export interface ApiRequest {
@@ -41,6 +46,10 @@ export interface ApiRequest {
   lane?: keyof Backend['lanes'];
   /** The answer is a page of messages, which may be large. */
   page?: true;
+  /** In place of the current key. */
+  apiKey?: Secret;
+  /** Its caller repeats it, in its own time. */
+  once?: true;
 }
 
 /** One operation of a caller, which may take several requests. */
@@ -70,10 +79,18 @@ export class Api {
   readonly #identity: Identity | undefined;
   readonly #window = new RateWindow();
   readonly #running = new Set<AbortController>();
+  readonly #keyGate = new KeyGate();
+  /** What time it is there, and when that was told, by the monotonic clock. */
+  #told: { date: number; at: number } | undefined;
 
   constructor(backend: Backend, identity?: Identity) {
     this.#backend = backend;
     this.#identity = identity;
+  }
+
+  /** Epoch milliseconds by the backend's clock, to the second; `undefined` before its first answer to us. */
+  now(): number | undefined {
+    return this.#told && this.#told.date + (performance.now() - this.#told.at);
   }
 
   /** What the backend can do beyond the record. */
@@ -139,13 +156,19 @@ export class Api {
   async #send(request: ApiRequest, call: Call): Promise<HttpAnswer> {
     const { breaker, budget } = this.#backend;
     const { repeatable = request.method !== 'POST' } = request;
+    let replayed = false;
     for (let tries = 1; ; tries += 1) {
-      const { answer, failure, keyReplaced } = await this.#try(request, call.signal);
+      const { answer, failure, hasOtherKey } = await this.#try(request, call.signal);
       if (tries === 1) budget.earn();
       if (answer && !failure) return answer;
       call.signal.throwIfAborted();
       call.lastFailure = failure;
-      if (keyReplaced && tries === 1) continue;
+      // Who is refused was not heard: anything may be sent again with another key, once.
+      if (hasOtherKey && !replayed) {
+        replayed = true;
+        continue;
+      }
+      if (request.once) throw failure;
       const delay = retryDelay(failure, { tries, repeatable, remainingMs: call.remainingMs() });
       if (delay === undefined || breaker.open || !budget.spend()) throw failure;
       await pause(delay, call.signal);
@@ -154,38 +177,53 @@ export class Api {
 
   /** Sends a request once. Throws only before anything was sent. */
   #try(request: ApiRequest, signal: AbortSignal): Promise<Tried> {
-    const { breaker, lanes, limits } = this.#backend;
-    const { lane = 'main', use = 'write', page } = request;
-    const maxBytes = page ? limits.maxBytes : Math.min(limits.maxBytes, MAX_ANSWER_BYTES);
+    const { breaker, lanes } = this.#backend;
+    const { lane = 'main' } = request;
     breaker.check();
     return lanes[lane].run(signal, async () => {
-      const apiKey = this.#identity?.apiKey().reveal();
-      const http = this.#http(request, apiKey);
       breaker.check();
-      const counted = this.#window.begin(use);
-      const pass = breaker.enter();
-      const tried: Tried = {};
+      const identity = request.apiKey ? undefined : this.#identity;
+      const leave = identity && this.#keyGate.enter(identity);
       try {
-        tried.answer = await follow(lanes[lane].pool, http, { ...limits, maxBytes }, signal);
-        tried.failure = failureOf(tried.answer, label(http), apiKey);
-      } catch (error) {
-        tried.failure = error;
+        const key = request.apiKey ?? this.#identity?.apiKey();
+        const tried = await this.#exchange(request, key, signal);
+        if (!identity || !key) return tried;
+        if (tried.answer && !tried.failure) identity.accepted(key);
+        if (tried.answer?.status !== 401) return tried;
+        return { ...tried, hasOtherKey: await identity.refused(key, tried.failure) };
+      } finally {
+        leave?.();
       }
-      counted(tried.answer);
-      if (isOutage(tried) && !signal.aborted) pass.failed(tried.failure);
-      else if (tried.answer) pass.ok();
-      else pass.cancelled();
-      if (tried.answer?.status === 401) tried.keyReplaced = this.#isReplaced(apiKey, tried.failure);
-      return tried;
     });
   }
 
-  /** Whether the key that was refused is not the current one any more; the holder of the current one is told of a refusal. */
-  #isReplaced(apiKey: string | undefined, error: unknown): boolean {
-    if (!this.#identity) return false;
-    if (this.#identity.apiKey().reveal() !== apiKey) return true;
-    this.#identity.onUnauthorized(error);
-    return false;
+  async #exchange(request: ApiRequest, key: Secret | undefined, signal: AbortSignal): Promise<Tried> {
+    const { breaker, lanes, limits } = this.#backend;
+    const { lane = 'main', use = 'write', page } = request;
+    const maxBytes = page ? limits.maxBytes : Math.min(limits.maxBytes, MAX_ANSWER_BYTES);
+    const apiKey = key?.reveal();
+    const http = this.#http(request, apiKey);
+    const counted = this.#window.begin(use);
+    const pass = breaker.enter();
+    const tried: Tried = {};
+    try {
+      tried.answer = await follow(lanes[lane].pool, http, { ...limits, maxBytes }, signal);
+      tried.failure = failureOf(tried.answer, label(http), apiKey);
+    } catch (error) {
+      tried.failure = error;
+    }
+    counted(tried.answer);
+    this.#hear(tried.answer);
+    if (isOutage(tried) && !signal.aborted) pass.failed(tried.failure);
+    else if (tried.answer) pass.ok();
+    else pass.cancelled();
+    return tried;
+  }
+
+  /** What an answer tells of the time there. */
+  #hear(answer: HttpAnswer | undefined): void {
+    const date = answer && dateOf(answer.headers);
+    if (date !== undefined) this.#told = { date, at: performance.now() };
   }
 
   #target({ method, path }: ApiRequest) {
@@ -215,7 +253,8 @@ export class Api {
 interface Tried {
   answer?: HttpAnswer;
   failure?: unknown;
-  keyReplaced?: boolean;
+  /** After a 401: there is another key now. */
+  hasOtherKey?: boolean;
 }
 
 /** The backend is not there, or has failed by itself: others would fare no better. */

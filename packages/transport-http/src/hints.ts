@@ -35,8 +35,13 @@ export function rateLimit(headers: Headers): RateLimit | undefined {
 
 /** Epoch milliseconds by the server's clock where it tells, to the second; else by ours. */
 export function serverTime(headers: Headers): number {
+  return dateOf(headers) ?? Date.now();
+}
+
+/** Epoch milliseconds by the server's clock, to the second; `undefined` where it does not tell. */
+export function dateOf(headers: Headers): number | undefined {
   const at = Date.parse(header(headers, 'date') ?? '');
-  return Number.isNaN(at) ? Date.now() : at;
+  return Number.isNaN(at) ? undefined : at;
 }
 
 export function header(headers: Headers, name: string): string | undefined {

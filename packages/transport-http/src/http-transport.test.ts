@@ -280,7 +280,10 @@ describe('a server of the record', () => {
     const server = await stub(() => ({ apiKey: 'sk_test_new' }));
     server.features = undefined;
     const transport = await connected(server.url);
-    expect(await transport.rotateKey({ overlapSeconds: 60 })).toEqual({ apiKey: 'sk_test_new' });
+    expect(await transport.rotateKey({ overlapSeconds: 60 })).toEqual({
+      apiKey: 'sk_test_new',
+      issuedAt: expect.any(String),
+    });
     expect(server.received[0]).toMatchObject({ method: 'POST', path: '/agents/alice/rotate-key', body: '' });
     server.answer = (_, response) => void response.destroy();
     await expect(transport.rotateKey()).rejects.toMatchObject({ code: 'E_TRANSPORT_UNREACHABLE' });

@@ -12,6 +12,7 @@ import {
   type PresenceReport,
   type PushOptions,
   type RequestOptions,
+  Secret,
   type Transport,
   toConduitMessage,
   WireError,
@@ -165,31 +166,48 @@ export class HttpTransport implements Transport {
 
   /**
    * Where the server keeps the old key alive meanwhile, a repetition with the same `idempotencyKey` answers the same new key.
-   * Elsewhere the old key dies with the answer, and a failure that leaves open whether it was done is not tried again.
+   * Elsewhere the old key dies with the answer. A request that fails is not sent again: whoever rotates does that, with the
+   * same `idempotencyKey` and in its own time.
    */
   async rotateKey({
     signal,
     overlapSeconds,
+    keepUntilUsed,
     idempotencyKey = randomUUID(),
-  }: RequestOptions & { overlapSeconds?: number; idempotencyKey?: string } = {}): Promise<{
-    apiKey: string;
-    previousKeyExpiresAt?: string;
-  }> {
+  }: RequestOptions & {
+    overlapSeconds?: number;
+    keepUntilUsed?: boolean;
+    idempotencyKey?: string;
+  } = {}): Promise<{ apiKey: string; previousKeyExpiresAt?: string; issuedAt?: string }> {
     return this.#run('rotateKey', signal, async ({ api, agentId }, call) => {
-      const { rotationOverlap } = await api.features();
+      const { rotationOverlap, rotationUntilUsed } = await api.features();
       const { data } = await api.ask(
         {
           method: 'POST',
           path: agentPath(agentId, 'rotate-key'),
           idempotencyKey: inHeader(idempotencyKey),
-          ...(rotationOverlap && { body: { overlapSeconds } }),
-          repeatable: rotationOverlap,
+          ...(rotationOverlap && {
+            body: { overlapSeconds, ...(rotationUntilUsed && { keepUntilUsed }) },
+          }),
+          once: true,
         },
         keySchema,
         call,
       );
-      return data;
+      const now = api.now();
+      return { ...data, ...(now !== undefined && { issuedAt: new Date(now).toISOString() }) };
     });
+  }
+
+  /** Asks for the agent's own record. */
+  async verifyKey(apiKey: string, { signal }: RequestOptions = {}): Promise<void> {
+    await this.#run('verifyKey', signal, async ({ api, agentId }, call) => {
+      await api.ask({ method: 'GET', path: agentPath(agentId), apiKey: new Secret(apiKey) }, DONE, call);
+    });
+  }
+
+  serverTime(): number | undefined {
+    return this.#connection?.api.now();
   }
 
   heard(): void {

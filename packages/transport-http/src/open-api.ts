@@ -1,4 +1,10 @@
-import { type Agent, parseApiBase, Secret, type TransportConnectConfig } from '@cleocode/contracts';
+import {
+  type Agent,
+  parseApiBase,
+  refreshCredential,
+  Secret,
+  type TransportConnectConfig,
+} from '@cleocode/contracts';
 import { Api, type Identity } from './api.ts';
 import { Backend } from './backend.ts';
 
@@ -51,8 +57,16 @@ export function identityOf({ agentId, agent, apiKey = '' }: HttpConnectConfig): 
     return {
       agentId,
       apiKey: () => agent.credential().apiKey,
-      onUnauthorized: (error) => agent.reportUnauthorized(error),
+      refused: (key, error) => refreshCredential(agent, key, error),
+      accepted: (key) => agent.reportAccepted?.(key),
+      retryInMs: () => agent.auth?.().retryInMs,
     };
   const key = new Secret(apiKey);
-  return { agentId, apiKey: () => key, onUnauthorized: () => {} };
+  return {
+    agentId,
+    apiKey: () => key,
+    refused: async () => false,
+    accepted: () => {},
+    retryInMs: () => undefined,
+  };
 }

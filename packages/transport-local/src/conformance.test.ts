@@ -57,7 +57,7 @@ describe('the conformance table catches a transport that', () => {
     expect(Object.fromEntries(counts.map(([reason, all]) => [reason, all!.length]))).toEqual({
       'local has no subscribe': 7,
       'local has no fetchConversation': 8,
-      'local has no rotateKey': 2,
+      'local has no rotateKey': 3,
       'the harness cannot restart its backend': 4,
       'the harness cannot silence its backend': 1,
     });
@@ -93,5 +93,6 @@ function bound(transport: LocalTransport): Methods {
     setStatus: transport.setStatus.bind(transport),
     isOnline: transport.isOnline.bind(transport),
     rotateKey: transport.rotateKey.bind(transport),
+    verifyKey: transport.verifyKey.bind(transport),
   };
 }

@@ -24,6 +24,7 @@ export class Line {
     const setStatus = transport.setStatus.bind(transport);
     const isOnline = transport.isOnline.bind(transport);
     const rotateKey = transport.rotateKey.bind(transport);
+    const verifyKey = transport.verifyKey.bind(transport);
     Object.assign(transport, {
       push: (to, content, options) => this.#pass(options, () => push(to, content, options)),
       poll: (options) => this.#pass(options, () => poll(options)),
@@ -33,6 +34,7 @@ export class Line {
       setStatus: (report, options) => this.#pass(options, () => setStatus(report, options)),
       isOnline: (agentId, options) => this.#pass(options, () => isOnline(agentId, options)),
       rotateKey: (options) => this.#pass(options, () => rotateKey(options)),
+      verifyKey: (apiKey, options) => this.#pass(options, () => verifyKey(apiKey, options)),
     } satisfies Partial<LocalTransport>);
   }
 

@@ -124,13 +124,19 @@ export class LocalTransport implements Transport {
   async rotateKey({
     signal,
     ...options
-  }: RequestOptions & { overlapSeconds?: number; idempotencyKey?: string } = {}): Promise<{
-    apiKey: string;
-    previousKeyExpiresAt: string;
-  }> {
+  }: RequestOptions & {
+    overlapSeconds?: number;
+    keepUntilUsed?: boolean;
+    idempotencyKey?: string;
+  } = {}): Promise<{ apiKey: string; previousKeyExpiresAt: string }> {
     const { dock, agentId } = this.#connected();
     const { apiKey, previousKeyExpiresAt } = await within(signal, () => dock.rotateKey(agentId, options));
     return { apiKey, previousKeyExpiresAt };
+  }
+
+  async verifyKey(apiKey: string, { signal }: RequestOptions = {}): Promise<void> {
+    const { dock, agentId } = this.#connected();
+    await within(signal, () => dock.authenticate(agentId, apiKey));
   }
 
   #file(): string {

@@ -97,6 +97,11 @@ export const capabilityFaults: Fault[] = [
     'a rotation answers a new key, and the same one when it is repeated',
     (t) => ({ rotateKey: ({ idempotencyKey: _, ...options } = {}) => t.rotateKey(options) }),
   ),
+  fault(
+    'takes any key for verified',
+    'a key is verified without being used, and one that is not the agent’s is refused',
+    () => ({ verifyKey: async () => {} }),
+  ),
   fault('rotates to a key of no use', 'a rotation is no interruption, and the new key connects', (t) => {
     let useless = false;
     return {

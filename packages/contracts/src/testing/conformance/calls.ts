@@ -5,7 +5,7 @@ type Call = [member: string, call: () => Promise<unknown>];
 
 /** A call of each member that asks the backend, as far as the transport has it; `bob` must be registered. */
 export function everyCall(transport: Transport, options: RequestOptions = {}): Call[] {
-  const { fetchConversation, heartbeat, setStatus, isOnline, rotateKey } = transport;
+  const { fetchConversation, heartbeat, setStatus, isOnline, rotateKey, verifyKey } = transport;
   const calls: [member: string, call: (() => Promise<unknown>) | undefined][] = [
     ['push', () => transport.push('bob', 'hello', options)],
     ['poll', () => transport.poll(options)],
@@ -15,6 +15,7 @@ export function everyCall(transport: Transport, options: RequestOptions = {}): C
     ['setStatus', setStatus && (() => setStatus.call(transport, { status: 'busy' }, options))],
     ['isOnline', isOnline && (() => isOnline.call(transport, 'bob', options))],
     ['rotateKey', rotateKey && (() => rotateKey.call(transport, options))],
+    ['verifyKey', verifyKey && (() => verifyKey.call(transport, 'sk_test_unknown', options))],
   ];
   return calls.filter((entry): entry is Call => entry[1] !== undefined);
 }

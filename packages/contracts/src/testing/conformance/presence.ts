@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isKeyRefused } from '../../auth.ts';
 import { assertRejects, contents } from './assertions.ts';
 import { type Behaviour, having } from './behaviour.ts';
 
@@ -69,6 +70,22 @@ export const presence: Behaviour[] = [
       await alice.connect({ ...config, apiKey });
       await alice.push('bob', 'with the new key');
       assert.deepEqual(contents(await bob.poll()), ['with the old key', 'with the new key']);
+    },
+  ),
+
+  having(
+    ['rotateKey', 'verifyKey'],
+    'a key is verified without being used, and one that is not the agent’s is refused',
+    async (agent) => {
+      const alice = await agent('alice');
+      const { apiKey } = await alice.rotateKey({ overlapSeconds: 60 });
+      await alice.verifyKey(apiKey);
+      const refused = await alice.verifyKey(`${apiKey}0`).then(
+        () => assert.fail('a key of nobody is refused'),
+        (error) => error,
+      );
+      assert.ok(isKeyRefused(refused), `an error of a refused key, not ${refused}`);
+      assert.deepEqual(await alice.poll(), []);
     },
   ),
 ];

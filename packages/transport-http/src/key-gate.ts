@@ -1,0 +1,37 @@
+import { WireError } from '@cleocode/contracts';
+import type { Identity } from './api.ts';
+
+/** While one request finds out whether a refused key is taken again, the others come back this much later. */
+const AFTER_PROBE_MS = 1_000;
+
+/** Holds requests back while their key is known to be refused: only now and then one may try it. */
+export class KeyGate {
+  #probing = false;
+
+  /**
+   * Call what it returns when the request is over, and whoever holds the key has heard of a refusal. Throws a
+   * `E_AUTH_UNAUTHORIZED` of our own making, with `details.local`, when nothing may be sent now.
+   */
+  enter({ agentId, retryInMs }: Pick<Identity, 'agentId' | 'retryInMs'>): () => void {
+    const waitMs = retryInMs();
+    if (waitMs === undefined) return () => {};
+    if (waitMs > 0 || this.#probing) throw heldBack(agentId, waitMs || AFTER_PROBE_MS);
+    this.#probing = true;
+    return () => {
+      this.#probing = false;
+    };
+  }
+}
+
+function heldBack(agentId: string, waitMs: number): WireError {
+  const retryAfterMs = Math.ceil(waitMs);
+  return new WireError(
+    'E_AUTH_UNAUTHORIZED',
+    `the backend refused the key of "${agentId}"; it is tried again in ${Math.ceil(waitMs / 1_000)} s`,
+    {
+      hint: `Store a valid key: cleo agent register --id ${agentId} --api-key <key>`,
+      retryAfterMs,
+      details: { agentId, local: true },
+    },
+  );
+}
