@@ -311,6 +311,21 @@ describe('a live stream beside the polling', () => {
     expect(transport.polls).toBe(3);
   });
 
+  it.each([1, 2_000, 4_000])(
+    'lost for good does not keep a message of %i ms later waiting for more than the interval and a fifth',
+    async (ms) => {
+      const transport = new RecordingTransport();
+      const { realtime, change } = stream('live');
+      start(transport, { realtime });
+      await pass(20_000);
+      change('fallback');
+      await pass(ms);
+      transport.deliver({ content: 'in the gap' });
+      await pass(6_000);
+      expect(inbox.contents).toEqual(['in the gap']);
+    },
+  );
+
   it('causes a look at what is new when it comes back, and not at everything once more', async () => {
     const transport = new RecordingTransport();
     const { realtime, change } = stream('connecting');

@@ -7,10 +7,11 @@ const CAP_MS = 30_000;
 const LEAST_BASE_MS = 250;
 const MOST_BASE_MS = 60_000;
 /**
- * When a server goes, everyone loses their stream at the same moment. Up to this is added to each wait of a stream that had been
- * there, so that they do not all come back in the same second; unless the server has given each its own wait as it went.
+ * When a server goes, everyone loses their stream at the same moment. Up to this is added to the first, second, … wait of a stream
+ * that had been there, so that they do not all come back in the same second; unless the server has given each its own wait as it
+ * went. Who finds the server still away would meet those who come for the first time: the second and third have more to spread.
  */
-const SPREAD_MS = 10_000;
+const SPREADS_MS = [10_000, 20_000, 20_000, 10_000] as const;
 /** A stream that was good for this long ends a run of failures. */
 const GOOD_MS = 60_000;
 /** The watchdog has waited long enough. */
@@ -69,7 +70,7 @@ export class ReconnectPolicy {
       return (
         Math.min(Math.max(this.#baseMs, CAP_MS), this.#baseMs * 2 ** failures) * (1 + this.#random() / 2)
       );
-    const spreadMs = this.#spread ? SPREAD_MS : 0;
+    const spreadMs = this.#spread ? SPREADS_MS[Math.min(failures, SPREADS_MS.length - 1)]! : 0;
     const cap = Math.max(this.#baseMs, CAP_MS - spreadMs);
     return backoff(failures, this.#baseMs, cap, this.#random) + spreadMs * this.#random();
   }
