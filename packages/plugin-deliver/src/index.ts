@@ -4,3 +4,5 @@ export { LinePrinter } from './line-printer.ts';
 export { humanLine, jsonLine } from './message-line.ts';
 export { type RunInput, type RunResult, ShellCommand, type ShellCommandOptions } from './shell-command.ts';
 export { default as stdout, type StdoutOptions } from './stdout.ts';
+export { default as webhook, type WebhookOptions } from './webhook.ts';
+export { type WebhookAllowances, webhookUrlFault } from './webhook-url.ts';

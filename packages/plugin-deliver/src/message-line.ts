@@ -16,7 +16,7 @@ export function jsonLine({ message, attempt }: Pick<Delivery, 'message' | 'attem
   return JSON.stringify({ event: 'message', id, from, content, threadId, groupId, attempt, timestamp });
 }
 
-function visible(text: string): string {
+export function visible(text: string): string {
   return text.replace(CONTROL, (character) => {
     if (character === '\n') return '\\n';
     if (character === '\t') return '\\t';
