@@ -6,6 +6,7 @@ import { until, type Workbench } from './workbench.ts';
 export const POLL = '/messages/peek';
 export const ACK = '/messages/ack';
 export const STREAM = '/messages/stream';
+export const HEARTBEAT = '/agents/prime/heartbeat';
 /** For an agent that should be met in the middle of its work. */
 export const FAST = ['--poll-interval', '200'];
 

@@ -41,6 +41,8 @@ export class Workbench {
   readonly keys: string[] = [];
   /** What was measured. */
   readonly figures: string[] = [];
+  /** What server processes are given beside the environment of all. */
+  serverEnv: Record<string, string> = {};
   readonly #processes: AgentProcess[] = [];
   readonly #cleanUps: (() => void | Promise<void>)[] = [];
   #random: number;
@@ -139,7 +141,7 @@ export class Workbench {
     const data = join(this.folder, 'server');
     const limits = args.includes('--rate-limit') ? [] : ['--rate-limit', '0'];
     const command = ['signaldock', 'serve', '--port', '0', '--data', data, '--json', ...limits, ...args];
-    this.#server = this.spawn([CLEO, ...command]);
+    this.#server = this.spawn([CLEO, ...command], this.serverEnv);
     const { url } = await this.#server.event('listening');
     this.#serverUrl = url as string;
     return this.#server;
@@ -153,6 +155,17 @@ export class Workbench {
   async dock(): Promise<Dock> {
     this.#dock ??= await openDock({ file: this.dockFile });
     return this.#dock;
+  }
+
+  /** What others will see of an agent at that time if nothing happens until then. */
+  async statusAt(agentId: string, time: number): Promise<string> {
+    // One process has one dock of a file, with one clock.
+    await this.#dock?.close();
+    this.#dock = undefined;
+    const dock = await openDock({ file: this.dockFile, now: () => time });
+    const { status } = await dock.presence(agentId);
+    await dock.close();
+    return status;
   }
 
   /** Starts a process that sends; `sent()` reads which ids the backend confirmed so far. */

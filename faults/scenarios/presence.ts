@@ -52,4 +52,25 @@ const silent: Scenario = {
   },
 };
 
-export default [offlineAtOnce, silent];
+const killed: Scenario = {
+  name: 'given kill -9, then others see the agent offline once it was not heard of for 180 s, and not online from 90 s on',
+  backends: ['embedded', 'http'],
+  async run(bench) {
+    await bench.register('prime', ['alice']);
+    const agent = bench.agent('prime');
+    await agent.ready();
+    await until('it is online', async () => (await statusOf(bench)) === 'online', 10_000);
+    await agent.kill();
+    const killedAt = Date.now();
+    const seenAfter = (seconds: number) => bench.statusAt('prime', killedAt + seconds * 1_000);
+    equal(await seenAfter(0), 'online', 'nobody can know yet');
+    equal(await seenAfter(91), 'stale');
+    equal(await seenAfter(181), 'offline');
+    const successor = bench.agent('prime');
+    await successor.ready();
+    await until('the successor is online', async () => (await statusOf(bench)) === 'online', 10_000);
+    equal((await successor.stop()).code, 0);
+  },
+};
+
+export default [offlineAtOnce, silent, killed];

@@ -1,0 +1,106 @@
+import { equal, ok } from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nothingLost, orderKept } from '../lib/ledger.ts';
+import {
+  drop,
+  FAST,
+  HEARTBEAT,
+  live,
+  liveAlone,
+  nextStreamRequest,
+  STREAM,
+  sendTo,
+} from '../lib/over-http.ts';
+import type { Scenario } from '../lib/scenario.ts';
+import { WallClock } from '../lib/wall-clock.ts';
+import { until } from '../lib/workbench.ts';
+
+const blocked: Scenario = {
+  name: 'given a handler that blocks the event loop for 45 s (8, in CI), then its message is handled once, the stream is opened anew, and what came meanwhile is handled',
+  backends: ['http'],
+  limitMs: 120_000,
+  async run(bench) {
+    const blockMs = bench.full ? 45_000 : 8_000;
+    await bench.register('prime', ['alice', 'bob']);
+    const gateway = await bench.gateway();
+    const dock = await bench.dock();
+    const agent = bench.agent('prime', {}, FAST);
+    const stream = await liveAlone(bench, agent);
+    const blocker = await drop(bench, JSON.stringify({ do: 'block', ms: blockMs }));
+    await until('it blocks', () => bench.ledger.starts().length === 1);
+    const began = performance.now();
+    const before = gateway.seen.length;
+    const missed = [];
+    for (let n = 0; n < 20; n++) missed.push((await dock.send('bob', 'prime', { content: `#${n}` })).id);
+    await until('it goes on', () => bench.ledger.handled().has(blocker), blockMs + 5_000);
+    const wentOn = performance.now();
+    ok(wentOn - began >= blockMs - 500, 'nothing else ran');
+    const next = await nextStreamRequest(gateway, before, 5_000);
+    bench.within(2_500, wentOn, 'until the stream was asked for anew', Math.max(next.at, wentOn));
+    ok(!stream.open, 'the old one is gone');
+    await until('caught up', () => bench.ledger.handled().size === 1 + missed.length, 5_000);
+    bench.within(5_000, wentOn, 'until everything was handled');
+    await live(bench, agent);
+    const beat = () => gateway.seen.slice(before).some(({ path }) => path === HEARTBEAT);
+    await until('others are told', beat, 5_000);
+    await until('all acked', async () => (await bench.unread('prime')) === 0);
+    equal((await agent.stop()).code, 0);
+    nothingLost([blocker, ...missed], bench.ledger.handled());
+    equal(bench.ledger.lines().length, 2 * (1 + missed.length), 'each was begun once and completed once');
+    orderKept(bench.ledger.starts());
+  },
+};
+
+const JUMPS_HOURS = [1, 0, -1, 24, -24, 0];
+const WATCH_MS = 4_000;
+const HEARTBEAT_MS = 1_000;
+
+const jumps: Scenario = {
+  name: 'given a wall clock that jumps by an hour and by a day, forth and back, then heartbeats, the stream and delivery go on as before, and what was handled stays known',
+  backends: ['http'],
+  skip: WallClock.missing,
+  limitMs: 150_000,
+  async run(bench) {
+    const clock = new WallClock(bench);
+    bench.serverEnv = clock.env;
+    await bench.register('prime', ['alice']);
+    const gateway = await bench.gateway();
+    const settings = { ...clock.env, FAULTS_HEARTBEAT_MS: HEARTBEAT_MS };
+    const agent = bench.agent('prime', settings);
+    await live(bench, agent);
+    const sent: string[] = [];
+    const beats: number[] = [];
+    for (const hours of JUMPS_HOURS) {
+      clock.jump(hours);
+      // Both processes look at their clock within a second.
+      await sleep(1_500);
+      const since = gateway.seen.length;
+      sent.push(...(await sendTo(bench, 3)));
+      const sentAt = performance.now();
+      await until('handled', () => bench.ledger.handled().size === sent.length, 10_000);
+      await sleep(WATCH_MS - (performance.now() - sentAt));
+      const requests = gateway.seen.slice(since);
+      const streams = requests.filter(({ path }) => path === STREAM).length;
+      beats.push(requests.filter(({ path }) => path === HEARTBEAT).length);
+      ok(streams <= 1, `${hours} h: ${streams} streams`);
+      ok(requests.length <= 40, `${hours} h: ${requests.length} requests`);
+    }
+    bench.measured(`${beats.join(', ')} heartbeats in ${WATCH_MS / 1_000} s each, one a second is meant`);
+    const usual = WATCH_MS / HEARTBEAT_MS;
+    ok(Math.min(...beats) >= usual - 2 && Math.max(...beats) <= usual * 1.2 + 2, `${beats}`);
+    await live(bench, agent);
+    equal((await agent.stop()).code, 0);
+    nothingLost(sent, bench.ledger.handled());
+    for (const hours of [24, -24]) {
+      clock.jump(hours);
+      await bench.forgetAcks();
+      const again = bench.agent('prime', settings);
+      await again.ready();
+      await until('acked again', async () => (await bench.unread('prime')) === 0);
+      equal((await again.stop()).code, 0);
+    }
+    equal(bench.ledger.starts().length, sent.length, 'each once, in spite of all');
+  },
+};
+
+export default [blocked, jumps];
