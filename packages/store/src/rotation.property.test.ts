@@ -11,6 +11,7 @@ import { StoredAgent } from './stored-agent.ts';
 
 afterEach(() => void vi.useRealTimers());
 
+const START = Date.parse('2026-01-01T00:00:00Z');
 const HOUR = 3_600_000;
 const OVERLAP_MS = 600_000;
 
@@ -97,7 +98,7 @@ it.each([
 /** A backend as the wire describes it: two live keys at most, and with an overlap, rotations that can be repeated. */
 class Backend {
   readonly #overlapMs: number;
-  #now = 0;
+  #now = START;
   #keys: { key: string; id?: string; expiresAt?: number; keptMs?: number }[];
 
   constructor(first: string, overlapMs: number) {
@@ -155,7 +156,7 @@ class World {
   readonly #backend: Backend;
 
   static async open({ overlapMs }: { overlapMs: number }): Promise<World> {
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.parse('2026-01-01T00:00:00Z') });
+    vi.useFakeTimers({ toFake: ['Date'], now: START });
     const first = `sk_test_${randomUUID()}`;
     const world = new World(new Backend(first, overlapMs));
     world.#store = await world.#openStore();
@@ -235,6 +236,7 @@ class World {
       credential,
       this.#store.registry,
       createLogger('error', () => {}),
+      0,
     );
     await this.agent.reload();
   }

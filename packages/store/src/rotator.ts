@@ -16,6 +16,8 @@ import type { RotationSteps, Standing } from './rotation-steps.ts';
 /** What a backend may take to make a key, and to take it. */
 const ISSUE_MS = 30_000;
 const VERIFY_MS = 15_000;
+/** Times of issue are known to the second; an overlap that is shorter is none. */
+const LEAST_OVERLAP_MS = 1_000;
 /** Another process holds the lock for less than this, unless something is wrong with it. */
 const LOCK_MS = 60_000;
 const TOTAL_MS = LOCK_MS + ISSUE_MS + VERIFY_MS + 15_000;
@@ -103,19 +105,21 @@ export class Rotator {
     const { agentId } = credential;
     const asked = { idempotencyKey, signal, ...(overlapSeconds !== undefined && { overlapSeconds }) };
     try {
-      const issued = await withDeadline(
+      const answer = await withDeadline(
         issuer.issue(credential, asked),
         ISSUE_MS,
         () => timedOut('making a new key', ISSUE_MS),
         signal,
       );
-      const { apiKey, issuedAt, previousKeyExpiresAt } = issued;
+      const { apiKey, issuedAt, previousKeyExpiresAt } = answer;
       if (typeof apiKey !== 'string' || apiKey === '' || apiKey === credential.apiKey) throw notNew(agentId);
-      const now = () => new Date(issuer.now?.() ?? Date.now()).toISOString();
+      const told = Date.parse(issuedAt ?? '');
+      const issued = Number.isNaN(told) ? (issuer.now?.() ?? Date.now()) : told;
+      const overlapMs = Date.parse(previousKeyExpiresAt ?? '') - issued;
       return {
         apiKey,
-        issuedAt: isTime(issuedAt) ? issuedAt : now(),
-        ...(isTime(previousKeyExpiresAt) && { previousKeyExpiresAt }),
+        issuedAt: new Date(issued).toISOString(),
+        ...(previousKeyExpiresAt !== undefined && overlapMs > LEAST_OVERLAP_MS && { previousKeyExpiresAt }),
       };
     } catch (error) {
       if (CleoError.is(error, 'E_CONFLICT_DUPLICATE')) await this.#steps.giveUp(agentId, idempotencyKey);
@@ -162,8 +166,4 @@ export class Rotator {
       }
     }
   }
-}
-
-function isTime(text: string | undefined): text is string {
-  return text !== undefined && !Number.isNaN(Date.parse(text));
 }

@@ -4,6 +4,7 @@ import {
   type AgentRegistryAPI,
   type AuthEvent,
   type Credential,
+  type KeyRotation,
   Secret,
   WireError,
 } from '@cleocode/contracts';
@@ -194,6 +195,19 @@ describe('a refused key', () => {
     await agent.refresh(agent.credential().apiKey, REFUSED);
     expect(agent.auth()).toMatchObject({ state: 'failed', problem: { code: 'requires_reauth' } });
     expect(events).toMatchObject([{ state: 'failed', problem: { code: 'requires_reauth' } }]);
+  });
+
+  it('is not given up while a rotation is under way: its answer may hold the next one', async () => {
+    let now = stored;
+    let rotation: KeyRotation | null = { state: 'intent', begunAt: new Date().toISOString() };
+    const { agent, events } = agentOver(async () => now, { rotation: async () => rotation });
+    const found = agent.refresh(agent.credential().apiKey, REFUSED);
+    setTimeout(() => {
+      now = { ...stored, apiKey: 'answered' };
+      rotation = null;
+    }, 200);
+    expect(await found).toBe(true);
+    expect(events).toEqual([{ state: 'rotated' }]);
   });
 
   it('recovers by itself when another key is stored', async () => {

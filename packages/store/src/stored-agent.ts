@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Agent,
   type AgentCredential,
@@ -23,6 +24,11 @@ export interface CredentialSource extends Pick<AgentRegistryAPI, 'get' | 'rotati
 
 /** A refused key will not get better by asking: three requests in the first ten seconds, then one in thirty. */
 const RETRY_MS = [2_000, 6_000, 30_000] as const;
+/** A backend that ends the old key at once does so before its answer, with the new one, is here. */
+const ANSWER_MS = 3_000;
+const ANSWER_LOOK_MS = 50;
+/** A rotation that began longer ago was cut short. */
+const UNDER_WAY_MS = 60_000;
 
 /** The agent this process runs as: the one place that holds its current credential, kept in step with the registry. */
 export class StoredAgent implements Agent {
@@ -44,9 +50,12 @@ export class StoredAgent implements Agent {
   #failure: { problem: AuthProblem; times: number; retryAt: number } | undefined;
   /** What went wrong last, so that it is said once. */
   #trouble: string | undefined;
+  readonly #answerMs: number;
 
-  constructor(stored: AgentCredential, source: CredentialSource, logger: Logger) {
+  /** `answerMs`: how long a rotation that is under way is waited for when the key is refused. */
+  constructor(stored: AgentCredential, source: CredentialSource, logger: Logger, answerMs = ANSWER_MS) {
     this.id = stored.agentId;
+    this.#answerMs = answerMs;
     this.#source = source;
     this.#logger = logger;
     this.#stored = stored;
@@ -122,7 +131,7 @@ export class StoredAgent implements Agent {
 
   async #lookOnce(refused: string, cause: unknown, exchange: boolean): Promise<boolean> {
     if (this.#failure && performance.now() < this.#failure.retryAt) return false;
-    await this.reload();
+    await this.#reloadAfterRotation(refused);
     if (this.#stored.apiKey !== refused) return true;
     this.#round ??= new Set();
     this.#round.add(refused);
@@ -130,6 +139,21 @@ export class StoredAgent implements Agent {
     this.#round = undefined;
     this.#failed(cause);
     return false;
+  }
+
+  async #reloadAfterRotation(refused: string): Promise<void> {
+    const until = performance.now() + this.#answerMs;
+    await this.reload();
+    while (this.#stored.apiKey === refused && this.#isAwaitingKey && performance.now() < until) {
+      await sleep(ANSWER_LOOK_MS, undefined, { ref: false });
+      await this.reload();
+    }
+  }
+
+  /** This process, or another one, has asked for a new key just now. */
+  get #isAwaitingKey(): boolean {
+    if (this.#rotation?.state !== 'intent') return false;
+    return Math.abs(Date.now() - Date.parse(this.#rotation.begunAt)) < UNDER_WAY_MS;
   }
 
   async #useAnother(round: Set<string>): Promise<boolean> {
