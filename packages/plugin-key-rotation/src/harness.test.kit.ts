@@ -17,6 +17,8 @@ export interface TestWorld {
   firstKey: string;
   /** How many keys of `bob` the server takes now. */
   liveKeys(): number;
+  /** Changes what the server knows as no call of it does. */
+  change(sql: string): void;
 }
 
 /** A real server, and a state folder in which its agent `bob` is registered; both end with the test. */
@@ -35,7 +37,20 @@ export async function testWorld(options: Partial<Omit<ServeOptions, 'dock'>> = {
   const store = await openStore(folders);
   await store.registry.register({ agentId: 'bob', apiKey: firstKey, apiBaseUrl: server.url });
   await store.close();
-  return { dock, url: server.url, ...folders, firstKey, liveKeys: () => liveKeys(file) };
+  return {
+    dock,
+    url: server.url,
+    ...folders,
+    firstKey,
+    liveKeys: () => liveKeys(file),
+    change: (sql) => change(file, sql),
+  };
+}
+
+function change(file: string, sql: string): void {
+  const db = new DatabaseSync(file, { timeout: 1_000 });
+  db.exec(sql);
+  db.close();
 }
 
 function liveKeys(file: string): number {

@@ -154,6 +154,16 @@ describe('a resident agent', () => {
     expect(JSON.stringify(logged)).not.toContain(apiKey.slice(0, 12));
   });
 
+  it('recovers by itself when the backend takes the same key again', async () => {
+    const world = await testWorld();
+    const { agent, events } = await resident(world);
+    world.change("UPDATE keys SET expires_at = 1 WHERE agent = 'bob'");
+    await until(() => agent.auth!().state === 'failed');
+    world.change("UPDATE keys SET expires_at = NULL WHERE agent = 'bob'");
+    await until(() => agent.auth!().state === 'ok');
+    expect(events.map(({ state }) => state)).toEqual(['failed', 'ok']);
+  }, 60_000);
+
   it('finds the key that another process stored with one look, however many requests were refused', async () => {
     const world = await testWorld();
     const { transport, events, agent } = await resident(world);
