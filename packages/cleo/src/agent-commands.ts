@@ -64,6 +64,7 @@ export function agentCommands(agent: Command, cli: Cli): void {
     examples: [
       'cleo agent start my-agent',
       "cleo agent start my-agent --exec './answer.sh' --reply",
+      'cleo agent start my-agent --webhook https://example.com/hook --file ./inbox',
       'cleo agent start --config examples/quickstart/cleo.config.ts',
     ],
     arguments: { '[ids...]': 'the agents (default: the one of the configuration, else the one used last)' },
@@ -72,8 +73,17 @@ export function agentCommands(agent: Command, cli: Cli): void {
       new Option('--exec <command>', 'hand each message to this shell command; may be repeated').argParser(
         gathered,
       ),
+      new Option(
+        '--webhook <url>',
+        'post each message to this URL, signed with CLEO_WEBHOOK_SECRET if that is set; may be repeated',
+      ).argParser(gathered),
+      new Option('--allow-private', 'let --webhook reach this machine and private networks'),
+      new Option(
+        '--file <folder>',
+        'write each message to a JSON file in this folder; may be repeated',
+      ).argParser(gathered),
       new Option('--stdout', 'show each message (the default when nothing else handles it)'),
-      new Option('--reply', 'send what --exec commands print back to the sender'),
+      new Option('--reply', 'send back to the sender what an --exec command prints or a --webhook answers'),
       new Option('--group <id>', 'follow this conversation for mentions; may be repeated').argParser(
         gathered,
       ),

@@ -1,4 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { configWith, Sandbox } from '../cleo.test.kit.ts';
 
 describe('cleo agent start', () => {
@@ -143,6 +150,48 @@ describe('cleo agent start', () => {
     expect(await agent.stop()).toBe(0);
   });
 
+  it('posts a message to every --webhook, signed, and sends back what is answered with --reply', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    const secret = 'whsec_0123456789abcdef0123456789';
+    const posted: { body: string; headers: IncomingHttpHeaders }[] = [];
+    const server = createServer(async (request, response) => {
+      posted.push({ headers: request.headers, body: await text(request) });
+      response.setHeader('content-type', 'text/plain').end('thank you');
+    }).listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
+    const agent = await box.start(['bob', '--webhook', url, '--allow-private', '--reply'], {
+      env: { CLEO_WEBHOOK_SECRET: secret },
+    });
+    const id = await box.sendAs('ada', 'bob', 'hello');
+    await agent.event('done', { id });
+    expect(await agent.event('sent')).toMatchObject({ id, to: 'ada', content: 'thank you' });
+    expect(await agent.stop()).toBe(0);
+    expect(posted).toHaveLength(1);
+    const [{ headers, body }] = posted as [(typeof posted)[0]];
+    expect(JSON.parse(body)).toMatchObject({ data: { messageId: id, content: 'hello' } });
+    const signed = createHmac('sha256', secret).update(`${body}${headers['x-signaldock-timestamp']}`);
+    expect(headers['x-signaldock-signature']).toBe(`sha256=${signed.digest('hex')}`);
+    expect(agent.stdout + agent.stderr).not.toContain(secret);
+  });
+
+  it('writes a message to a file in every --file folder', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    const agent = await box.start(['bob', '--file', 'inbox', '--file', 'copies', '--exec', 'cat']);
+    const id = await box.sendAs('ada', 'bob', 'hello');
+    await agent.event('done', { id });
+    expect(await agent.stop()).toBe(0);
+    for (const folder of ['inbox', 'copies'])
+      expect(JSON.parse(readFileSync(join(box.cwd, folder, `${id}.json`), 'utf8'))).toMatchObject({
+        id,
+        from: 'ada',
+        content: 'hello',
+      });
+  });
+
   it('drains on the first Ctrl-C and ends at once with 130 on the second', async () => {
     const box = new Sandbox();
     box.installKernel();
@@ -241,6 +290,12 @@ describe('cleo agent start', () => {
     ['the id is none', ['agent', 'start', '../bob'], 2, 'E_AGENT_ID_INVALID'],
     ['the configuration is not there', ['agent', 'start', '--config', 'no.ts'], 2, 'E_CONFIG_NOT_FOUND'],
     ['--reply has nothing to send', ['agent', 'start', '--reply'], 2, 'E_USAGE'],
+    ['--reply has but a file to ask', ['agent', 'start', '--reply', '--file', 'x'], 2, 'E_USAGE'],
+    ['--reply has but the screen to ask', ['agent', 'start', '--reply', '--stdout'], 2, 'E_USAGE'],
+    ['a webhook is no URL', ['agent', 'start', '--webhook', 'example.com'], 2, 'E_USAGE'],
+    ['a webhook has a password', ['agent', 'start', '--webhook', 'https://a:b@example.com'], 2, 'E_USAGE'],
+    ['a webhook is on this machine', ['agent', 'start', '--webhook', 'http://localhost:1'], 2, 'E_USAGE'],
+    ['there is no webhook to allow it to', ['agent', 'start', '--allow-private'], 2, 'E_USAGE'],
     ['--all and ids are given', ['agent', 'start', 'bob', '--all'], 2, 'E_USAGE'],
     ['the interval is no number', ['agent', 'start', '--poll-interval', 'soon'], 2, 'E_USAGE'],
   ] as const)('refuses when %s', async ([, args, code, error]) => {

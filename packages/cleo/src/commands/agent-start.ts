@@ -46,10 +46,19 @@ export async function run(cli: Cli, ids: string[], options: StartOptions): Promi
   cli.exitCode = await untilStopped(residents, output, (ready) => sayHowToTalk(output, ready));
 }
 
-function refuseContradictions(ids: string[], { all, reply, exec }: StartOptions): void {
+function refuseContradictions(ids: string[], options: StartOptions): void {
+  const { all, reply, exec, webhook, allowPrivate } = options;
   if (all && ids.length > 0) throw new UsageError('--all and ids were given', 'Give the one or the other.');
-  if (reply && !exec)
-    throw new UsageError('--reply needs --exec', "Say what answers: --exec './answer.sh' --reply");
+  if (reply && !exec && !webhook)
+    throw new UsageError(
+      '--reply needs --exec or --webhook: nothing else has something to say',
+      "Say what answers: --exec './answer.sh' --reply",
+    );
+  if (allowPrivate && !webhook)
+    throw new UsageError(
+      '--allow-private needs --webhook',
+      'Say where messages go: --webhook http://127.0.0.1:3000/ --allow-private',
+    );
 }
 
 function warnOfPlainHttp({ agentId, apiBaseUrl, transportConfig }: AgentCredential, output: Output): void {

@@ -1,9 +1,13 @@
 import type { KernelConfig, LoadedConfig, Plugin } from '@cleocode/kernel';
 import { type Backend, composePlugins } from '@cleocode/runtime';
+import { UsageError } from '../usage-error.ts';
 
 /** What the command line says about how messages come and who handles them. */
 export interface HandlerFlags {
   exec?: string[];
+  webhook?: string[];
+  allowPrivate?: boolean;
+  file?: string[];
   reply?: boolean;
   group?: string[];
   pollInterval?: number;
@@ -47,12 +51,29 @@ export function kernelConfig(options: KernelConfigOptions): KernelConfig {
   };
 }
 
-/** A handler for each `--exec`. */
+/** A handler for each `--exec`, `--webhook` and `--file`, in this order. Rejects with a `UsageError`. */
 export async function commandHandlers({
   exec: commands = [],
+  webhook: urls = [],
+  file: folders = [],
+  allowPrivate = false,
   reply = false,
 }: HandlerFlags): Promise<Plugin[]> {
-  if (commands.length === 0) return [];
-  const { exec } = await import('@cleocode/plugin-deliver');
-  return commands.map((command) => exec({ command, reply }));
+  if (commands.length + urls.length + folders.length === 0) return [];
+  const { exec, file, webhook, webhookUrlFault } = await import('@cleocode/plugin-deliver');
+  const signed = process.env[WEBHOOK_SECRET] ? { secretEnv: WEBHOOK_SECRET } : {};
+  for (const url of urls) {
+    const fault = webhookUrlFault(url, { allowPrivate });
+    if (fault) throw new UsageError(`--webhook: ${fault}`, WEBHOOK_HINT);
+  }
+  return [
+    ...commands.map((command) => exec({ command, reply })),
+    ...urls.map((url) => webhook({ url, allowPrivate, reply, ...signed })),
+    ...folders.map((dir) => file({ dir })),
+  ];
 }
+
+/** Kept from commands, as every variable of this kind. */
+const WEBHOOK_SECRET = 'CLEO_WEBHOOK_SECRET';
+const WEBHOOK_HINT =
+  'Give an https URL. --allow-private lets it be on this machine or a private network; a configuration can allow plain http.';
