@@ -5,6 +5,7 @@ import { services } from '@cleocode/contracts';
 import { MockTransport } from '@cleocode/contracts/testing';
 import { createKernel, definePlugin, type Plugin } from '@cleocode/kernel';
 import { heartbeat } from '@cleocode/plugin-heartbeat';
+import { keyRotation } from '@cleocode/plugin-key-rotation';
 import { poller } from '@cleocode/plugin-poller';
 import { sse } from '@cleocode/plugin-sse';
 import { type Dock, openDock } from '@cleocode/signaldock';
@@ -31,6 +32,7 @@ describe('composePlugins', () => {
       '@cleocode/store',
       '@cleocode/transport-local',
       '@cleocode/plugin-poller',
+      '@cleocode/plugin-key-rotation',
       '@cleocode/plugin-heartbeat',
       'b',
       'a',
@@ -45,6 +47,7 @@ describe('composePlugins', () => {
     expect(names(plugins)).toEqual([
       '@cleocode/store',
       '@cleocode/transport-local',
+      '@cleocode/plugin-key-rotation',
       '@cleocode/plugin-heartbeat',
       'a',
       '@cleocode/plugin-poller',
@@ -59,6 +62,15 @@ describe('composePlugins', () => {
     expect(names(plugins)).toEqual(['@cleocode/plugin-poller', '@cleocode/plugin-heartbeat', 'vault', 'bus']);
   });
 
+  it('rotates no key where somebody else keeps it, unless that somebody has a registry', () => {
+    const rotates = (...provided: Plugin['definition']['provides'][]) =>
+      names(compose({ plugins: [plugin('vault', provided.flat() as never)] })).includes(
+        '@cleocode/plugin-key-rotation',
+      );
+    expect(rotates([services.agent, services.journal])).toBe(false);
+    expect(rotates([services.agent, services.journal, services.registry])).toBe(true);
+  });
+
   it.for([
     ['a plugin', plugin('bus', [services.transport])],
     ['an object', new MockTransport()],
@@ -66,6 +78,7 @@ describe('composePlugins', () => {
     expect(names(compose({ transport }))).toEqual([
       '@cleocode/store',
       '@cleocode/plugin-poller',
+      '@cleocode/plugin-key-rotation',
       '@cleocode/plugin-heartbeat',
     ]);
   });
@@ -76,7 +89,12 @@ describe('composePlugins', () => {
   ] as const)('adds no stream where %s is the transport of an HTTP backend', ([, transport]) => {
     expect(
       names(compose({ credential: { agentId: 'bob', apiBaseUrl: 'http://127.0.0.1:4000' }, transport })),
-    ).toEqual(['@cleocode/store', '@cleocode/plugin-poller', '@cleocode/plugin-heartbeat']);
+    ).toEqual([
+      '@cleocode/store',
+      '@cleocode/plugin-poller',
+      '@cleocode/plugin-key-rotation',
+      '@cleocode/plugin-heartbeat',
+    ]);
   });
 
   it('leaves its stream out where another realtime source is brought, and gives its own the options', () => {
@@ -85,6 +103,7 @@ describe('composePlugins', () => {
       '@cleocode/store',
       '@cleocode/transport-http',
       '@cleocode/plugin-poller',
+      '@cleocode/plugin-key-rotation',
       '@cleocode/plugin-heartbeat',
       'tide',
     ]);
@@ -96,6 +115,11 @@ describe('composePlugins', () => {
   it('lays options over those of a poller or heartbeat that is brought', () => {
     const plugins = compose({ poller: { groups: ['g'] }, plugins: [poller({ intervalMs: 100 })] });
     expect(plugins.at(-1)!.options).toEqual({ intervalMs: 100, groups: ['g'] });
+    const young = compose({
+      keyRotation: { maxKeyAgeMs: 9 },
+      plugins: [keyRotation({ checkIntervalMs: 8 })],
+    });
+    expect(young.at(-1)!.options).toEqual({ checkIntervalMs: 8, maxKeyAgeMs: 9 });
     const quiet = compose({ heartbeat: { intervalMs: 0 }, plugins: [heartbeat({ intervalMs: 1_000 })] });
     expect(quiet.at(-1)!.options).toEqual({ intervalMs: 0 });
     expect(compose({ poller: { groups: ['g'] } })[2]!.options).toEqual({ groups: ['g'] });
@@ -115,6 +139,7 @@ describe('composePlugins', () => {
         '@cleocode/transport-http',
         '@cleocode/plugin-sse',
         '@cleocode/plugin-poller',
+        '@cleocode/plugin-key-rotation',
         '@cleocode/plugin-heartbeat',
       ]);
       expect(plugins[1]!.options).toEqual(options);
@@ -136,6 +161,7 @@ describe('composePlugins', () => {
       expect(names(compose({ credential, transport: new MockTransport() }))).toEqual([
         '@cleocode/store',
         '@cleocode/plugin-poller',
+        '@cleocode/plugin-key-rotation',
         '@cleocode/plugin-heartbeat',
       ]);
     },

@@ -1,6 +1,7 @@
 import type { Transport } from '@cleocode/contracts';
-import { isPlugin, type Plugin } from '@cleocode/kernel';
+import { isPlugin, type Plugin, type PluginFactory } from '@cleocode/kernel';
 import { type HeartbeatOptions, heartbeat } from '@cleocode/plugin-heartbeat';
+import { type KeyRotationOptions, keyRotation } from '@cleocode/plugin-key-rotation';
 import { type PollerOptions, poller } from '@cleocode/plugin-poller';
 import { type SseOptions, sse } from '@cleocode/plugin-sse';
 import { store } from '@cleocode/store';
@@ -15,6 +16,8 @@ export interface Composition {
   poller?: PollerOptions;
   /** For the heartbeat, the same way. */
   heartbeat?: HeartbeatOptions;
+  /** For the rotation of the key, the same way. */
+  keyRotation?: KeyRotationOptions;
   /** For the stream of an HTTP backend, the same way. */
   sse?: SseOptions;
   /** The agent's own plugins, in their order. */
@@ -25,7 +28,7 @@ export interface Composition {
 
 /**
  * The plugins of a resident agent: the default ones (store, transport by the credential and the stream that goes with it,
- * poller, heartbeat), then its own.
+ * poller, key rotation, heartbeat), then its own.
  *
  * A default plugin is left out when the agent brings one of the same name, or one that provides a service it would
  * provide. Throws `E_TRANSPORT_UNAVAILABLE` when no transport serves the credential's backend.
@@ -38,13 +41,17 @@ export function composePlugins(composition: Composition): Plugin[] {
     store({ dir: stateDir, agent: credential.agentId }),
     ...(transport || brought.some(provides('transport')) ? [] : transportPlugins(composition)),
     poller(composition.poller),
+    keyRotation(composition.keyRotation),
     heartbeat(composition.heartbeat),
   ];
-  return [...defaults.filter((plugin) => !brought.some((one) => replaces(one, plugin))), ...own];
+  const standard = defaults.filter((plugin) => !brought.some((one) => replaces(one, plugin)));
+  // Whoever brings another holder of the key may have none that can be rotated.
+  const rotates = [...standard, ...own].some(provides('registry'));
+  return [...standard.filter((plugin) => rotates || !isNamed(plugin, keyRotation)), ...own];
 }
 
 function replaces(own: Plugin, standard: Plugin): boolean {
-  return own.definition.name === standard.definition.name || idsOf(standard).some((id) => provides(id)(own));
+  return isNamed(own, standard) || idsOf(standard).some((id) => provides(id)(own));
 }
 
 function provides(id: string): (plugin: Plugin) => boolean {
@@ -55,13 +62,18 @@ function idsOf({ definition }: Plugin): string[] {
   return (definition.provides ?? []).map((ref) => ref.id);
 }
 
+function isNamed(plugin: Plugin, { definition }: Pick<Plugin, 'definition'>): boolean {
+  return plugin.definition.name === definition.name;
+}
+
 function withOptions(plugin: Plugin, given: Composition): Plugin {
-  const { definition, options } = plugin;
-  if (given.poller && definition.name === poller.definition.name)
-    return poller({ ...(options as PollerOptions | undefined), ...given.poller });
-  if (given.heartbeat && definition.name === heartbeat.definition.name)
-    return heartbeat({ ...(options as HeartbeatOptions | undefined), ...given.heartbeat });
-  if (given.sse && definition.name === sse.definition.name)
-    return sse({ ...(options as SseOptions | undefined), ...given.sse });
-  return plugin;
+  const laidOver = <O extends object>(make: PluginFactory<O>, options: O | undefined) =>
+    options && isNamed(plugin, make) ? make({ ...(plugin.options as O | undefined), ...options }) : undefined;
+  return (
+    laidOver(poller, given.poller) ??
+    laidOver(keyRotation, given.keyRotation) ??
+    laidOver(heartbeat, given.heartbeat) ??
+    laidOver(sse, given.sse) ??
+    plugin
+  );
 }

@@ -11,6 +11,7 @@ import {
   type Transport,
 } from '@cleocode/contracts';
 import { type PresenceMonitor, type PresenceState, presence } from '@cleocode/plugin-heartbeat';
+import { type KeyRotationMonitor, keyRotationMonitor } from '@cleocode/plugin-key-rotation';
 
 /** Who knows how an agent is. A plugin that declares {@link healthServices} is given them. */
 export interface HealthSources {
@@ -20,12 +21,18 @@ export interface HealthSources {
   intake?: IntakeMonitor | undefined;
   realtime?: Realtime | undefined;
   presence?: PresenceMonitor | undefined;
+  keyRotation?: KeyRotationMonitor | undefined;
 }
 
 /** The services to declare in order to be able to ask {@link agentHealth}. */
 export const healthServices = {
   requires: { agent: services.agent, transport: services.transport, inbox: services.inbox },
-  optional: { intake: services.intake, realtime: services.realtime, presence },
+  optional: {
+    intake: services.intake,
+    realtime: services.realtime,
+    presence,
+    keyRotation: keyRotationMonitor,
+  },
 };
 
 export interface HealthProblem extends Problem {
@@ -64,6 +71,7 @@ export function agentHealth(sources: HealthSources): AgentHealth {
   const { problems: inInbox, ...counts } = inbox.stats();
   const intake = sources.intake?.health();
   const told = sources.presence?.status();
+  const rotation = sources.keyRotation?.status();
   const live = realtime?.state === 'live';
   const auth = agent.auth?.();
   const unseen = told?.state === 'unknown';
@@ -74,6 +82,7 @@ export function agentHealth(sources: HealthSources): AgentHealth {
     ...(told?.problems ?? []).map((problem) => as('error', problem)),
     ...(told?.lastError ? [as(unseen ? 'error' : 'warning', told.lastError)] : []),
     ...(intake?.problem ? [as(live ? 'warning' : 'error', intake.problem)] : []),
+    ...(rotation?.problem ? [as('warning', rotation.problem)] : []),
     ...(realtime?.problem && !live ? [as('warning', realtime.problem)] : []),
   ];
   const age = youngest(realtime?.lastReceiveAgeMs, intake?.lastReceiveAgeMs);

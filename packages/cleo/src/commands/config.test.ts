@@ -50,6 +50,7 @@ describe('cleo plugins', () => {
       '@cleocode/store',
       '@cleocode/transport-local',
       '@cleocode/plugin-poller',
+      '@cleocode/plugin-key-rotation',
       '@cleocode/plugin-heartbeat',
       'test-plugin',
     ]);
