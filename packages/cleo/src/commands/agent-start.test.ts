@@ -28,6 +28,7 @@ describe('cleo agent start', () => {
       '@cleocode/store',
       '@cleocode/transport-local',
       '@cleocode/plugin-poller',
+      '@cleocode/plugin-key-rotation',
       '@cleocode/plugin-heartbeat',
       'test-plugin',
       '@cleocode/cleo',

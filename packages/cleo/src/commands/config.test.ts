@@ -59,7 +59,7 @@ describe('cleo plugins', () => {
       provides: ['transport'],
       ms: { setup: expect.any(Number) },
     });
-    expect(plugins[4]).toMatchObject({ hooks: { message: 1, init: 1 } });
+    expect(plugins.at(-1)).toMatchObject({ hooks: { message: 1, init: 1 } });
     expect(services).toContainEqual({ id: 'transport', provider: '@cleocode/transport-local' });
     expect(code).toBe(0);
     expect(existsSync(box.stateDir)).toBe(false);
