@@ -11,6 +11,7 @@ export interface RotationRow {
   begun_at: string;
   next_key: Uint8Array | null;
   next_issued_at: string | null;
+  overlap_ends_at: string | null;
   previous_key: Uint8Array | null;
   previous_issued_at: string | null;
   previous_expires_at: string | null;
@@ -28,17 +29,12 @@ export interface Standing {
 }
 
 const COLUMNS = [
-  ...['agent_id', 'id', 'state', 'begun_at', 'next_key', 'next_issued_at'],
+  ...['agent_id', 'id', 'state', 'begun_at', 'next_key', 'next_issued_at', 'overlap_ends_at'],
   ...['previous_key', 'previous_issued_at', 'previous_expires_at'],
 ];
 const PUT = `INSERT OR REPLACE INTO key_rotations (${COLUMNS}) VALUES (${COLUMNS.map((name) => `:${name}`)})`;
-const NOTHING = {
-  next_key: null,
-  next_issued_at: null,
-  previous_key: null,
-  previous_issued_at: null,
-  previous_expires_at: null,
-};
+const NO_NEXT = { next_key: null, next_issued_at: null, overlap_ends_at: null };
+const NO_PREVIOUS = { previous_key: null, previous_issued_at: null, previous_expires_at: null };
 
 /**
  * The steps of a rotation, each one transaction, so that a crash leaves it before or after a step and never inside. A step
@@ -75,11 +71,19 @@ export class RotationSteps {
         const standing = this.#standing(found, credential);
         if (found.state === 'intent' || standing.nextKey !== undefined) return standing;
         // The pending key was damaged: the backend answers it again.
-        this.#put({ ...found, ...NOTHING, state: 'intent' });
+        this.#put({ ...found, ...NO_NEXT, state: 'intent' });
         return { ...standing, state: 'intent' };
       }
-      const begun_at = new Date().toISOString();
-      const row = { agent_id: agentId, id: randomUUID(), state: 'intent' as const, begun_at, ...NOTHING };
+      const row: RotationRow = {
+        ...NO_PREVIOUS,
+        // The key before may be needed until there is another: a backend may have refused the one in use by mistake.
+        ...found,
+        ...NO_NEXT,
+        agent_id: agentId,
+        id: randomUUID(),
+        state: 'intent',
+        begun_at: new Date().toISOString(),
+      };
       this.#put(row);
       return this.#standing(row, credential);
     });
@@ -101,7 +105,7 @@ export class RotationSteps {
         state: 'stored',
         next_key: this.#seal(agentId, 'nextKey', issued.apiKey),
         next_issued_at: issued.issuedAt,
-        previous_expires_at: issued.previousKeyExpiresAt ?? null,
+        overlap_ends_at: issued.previousKeyExpiresAt ?? null,
       };
       this.#put(stored);
       return this.#standing(stored, credential);
@@ -112,7 +116,7 @@ export class RotationSteps {
   askAgain(agentId: string, id: string): Promise<void> {
     return this.#step(() => {
       const row = this.#find(agentId);
-      if (row?.id === id && row.state === 'stored') this.#put({ ...row, ...NOTHING, state: 'intent' });
+      if (row?.id === id && row.state === 'stored') this.#put({ ...row, ...NO_NEXT, state: 'intent' });
     });
   }
 
@@ -120,7 +124,9 @@ export class RotationSteps {
   giveUp(agentId: string, id: string): Promise<void> {
     return this.#step(() => {
       const row = this.#find(agentId);
-      if (row?.id === id && row.state === 'intent') this.clear(agentId);
+      if (row?.id !== id || row.state !== 'intent') return;
+      if (row.previous_key) this.#put({ ...row, state: 'active' });
+      else this.clear(agentId);
     });
   }
 
@@ -190,18 +196,18 @@ export class RotationSteps {
   }
 
   #activate(row: RotationRow, nextKey: string): AgentCredential {
-    const { agent_id: agentId, next_issued_at, previous_expires_at } = row;
+    const { agent_id: agentId, next_issued_at, overlap_ends_at } = row;
     const credential = this.#credentials.read(agentId);
     // Without an overlap the old key died when the new one was made.
-    if (previous_expires_at === null) this.clear(agentId);
+    if (overlap_ends_at === null) this.clear(agentId);
     else
       this.#put({
         ...row,
+        ...NO_NEXT,
         state: 'active',
-        next_key: null,
-        next_issued_at: null,
         previous_key: this.#seal(agentId, 'previousKey', credential.apiKey),
         previous_issued_at: credential.keyIssuedAt ?? null,
+        previous_expires_at: overlap_ends_at,
       });
     return this.#use(credential, nextKey, next_issued_at);
   }
@@ -215,9 +221,9 @@ export class RotationSteps {
   }
 
   #standing(row: RotationRow, credential: AgentCredential): Standing {
-    const { agent_id: agentId, id, state, next_key, previous_expires_at } = row;
+    const { agent_id: agentId, id, state, next_key, overlap_ends_at } = row;
     const nextKey = this.#unseal(agentId, 'nextKey', next_key);
-    const overlaps = previous_expires_at !== null;
+    const overlaps = overlap_ends_at !== null;
     return { id, state, credential, overlaps, ...(nextKey !== undefined && { nextKey }) };
   }
 

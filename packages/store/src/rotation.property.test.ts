@@ -34,6 +34,7 @@ type Step =
   | { do: 'rotate twice'; faults: [Fault, Fault] }
   | { do: 'restart' }
   | { do: 'use' }
+  | { do: 'use, refused by mistake' }
   | { do: 'retire' }
   | { do: 'backend time'; hours: number }
   | { do: 'clock jump'; hours: number };
@@ -47,6 +48,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.constant({ do: 'restart' as const }) },
   { weight: 2, arbitrary: fc.constant({ do: 'use' as const }) },
+  { weight: 1, arbitrary: fc.constant({ do: 'use, refused by mistake' as const }) },
   { weight: 1, arbitrary: fc.constant({ do: 'retire' as const }) },
   {
     weight: 2,
@@ -97,6 +99,8 @@ it.each([
 
 /** A backend as the wire describes it: two live keys at most, and with an overlap, rotations that can be repeated. */
 class Backend {
+  /** Takes no key. */
+  isMistaken = false;
   readonly #overlapMs: number;
   #now = START;
   #keys: { key: string; id?: string; expiresAt?: number; keptMs?: number }[];
@@ -116,7 +120,8 @@ class Backend {
 
   authenticate(apiKey: string): void {
     const found = this.#keys.find(({ key }) => key === apiKey);
-    if (!found || !this.#isLive(found)) throw new WireError('E_AUTH_INVALID_TOKEN', 'no such key');
+    if (this.isMistaken || !found || !this.#isLive(found))
+      throw new WireError('E_AUTH_INVALID_TOKEN', 'no such key');
     if (found.expiresAt !== undefined) return;
     for (const key of this.#keys) {
       if (key.keptMs === undefined) continue;
@@ -185,6 +190,11 @@ class World {
         break;
       case 'use':
         await this.use();
+        break;
+      case 'use, refused by mistake':
+        this.#backend.isMistaken = true;
+        expect(await this.use()).toBe(false);
+        this.#backend.isMistaken = false;
         break;
       case 'retire': {
         const rotation = await this.#store.registry.rotation('bob');

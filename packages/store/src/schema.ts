@@ -62,9 +62,10 @@ export const migrations = [
     begun_at            TEXT NOT NULL,
     next_key            BLOB,           -- sealed; pending, in the state stored
     next_issued_at      TEXT,
-    previous_key        BLOB,           -- sealed; retiring, in the state active
+    overlap_ends_at     TEXT,           -- with it: when the key in use ends; NULL: it is dead
+    previous_key        BLOB,           -- sealed; retiring: the key in use before this one, until it is forgotten
     previous_issued_at  TEXT,
-    previous_expires_at TEXT            -- of the key that this rotation replaces
+    previous_expires_at TEXT            -- NULL: nobody knows
   ) STRICT;
   INSERT INTO key_rotations (agent_id, id, state, begun_at)
     SELECT agent_id, rotation_id, 'intent', updated_at FROM credentials WHERE rotation_id IS NOT NULL;
