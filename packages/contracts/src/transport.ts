@@ -121,8 +121,13 @@ export interface Transport {
   /** Makes a cheap request with this key in place of the current one. Rejects with `E_AUTH_…` when it is refused. */
   verifyKey?(apiKey: string, options?: RequestOptions): Promise<void>;
   /**
-   * The backend was just heard on somebody else's connection, such as a stream: what is held back because requests failed may
-   * be tried now. Must not throw.
+   * Asked before somebody else, such as a stream, connects to the backend: 0, and that counts as one of the tries of a transport
+   * that tries rarely because its requests failed; else milliseconds after which to ask again. Must not throw.
+   */
+  knock?(): number;
+  /**
+   * The backend was just heard on somebody else's connection: what is held back because requests failed may be tried now. Must
+   * not throw.
    */
   heard?(): void;
   /** Epoch milliseconds by the backend's clock, as far as its answers tell; `undefined` before the first. */

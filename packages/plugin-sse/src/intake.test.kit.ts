@@ -55,12 +55,13 @@ export class FakeAgent implements Agent {
 }
 
 /** The polls of an agent, straight from its dock. {@link before} runs before each. */
-class DockTransport implements Pick<Transport, 'name' | 'poll'> {
+class DockTransport implements Pick<Transport, 'name' | 'poll' | 'heard'> {
   readonly name = 'dock';
   readonly #dock: Dock;
   readonly #agentId: string;
   polls = 0;
   before: () => unknown = () => {};
+  heard: () => unknown = () => {};
 
   constructor(dock: Dock, agentId: string) {
     this.#dock = dock;
@@ -112,8 +113,7 @@ export function startIntake(
   dock: Dock,
   url: string,
   key: string,
-  options: StreamSettings &
-    Partial<Pick<StreamIntakeOptions, 'pollMs' | 'resume' | 'stallMs' | 'onHeard'>> = {},
+  options: StreamSettings & Partial<Pick<StreamIntakeOptions, 'pollMs' | 'resume' | 'stallMs'>> = {},
 ): Started {
   const agent = new FakeAgent('bob', key, url);
   const inbox = new FakeInbox();
@@ -122,7 +122,7 @@ export function startIntake(
   const reported: string[] = [];
   const note = ({ code }: CleoError) => void reported.push(code);
   const intake = new StreamIntake({
-    target: () => targetOf({ agentId: 'bob', agent, apiBaseUrl: url }, options),
+    target: () => targetOf({ agentId: 'bob', agent, apiBaseUrl: url, transport }, options),
     inbox,
     catchUp: (signal) => catchUp({ transport, inbox, timeoutMs: 2_000 }, 0, signal),
     ...options,

@@ -51,7 +51,8 @@ describe('an intake that has a stream', () => {
   it('says that the backend was heard with the first bytes of each connection, before it asks it', async () => {
     const { proxy, start } = await scene();
     const told: string[] = [];
-    const { intake, transport } = start({ onHeard: () => told.push('heard') });
+    const { intake, transport } = start();
+    transport.heard = () => told.push('heard');
     transport.before = () => told.push('polled');
     await until(() => intake.state === 'live');
     proxy.reset();

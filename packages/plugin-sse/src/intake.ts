@@ -34,8 +34,6 @@ export interface StreamIntakeOptions {
   inbox: Pick<Inbox, 'receive'>;
   /** Hands everything unread to the inbox. */
   catchUp(signal: AbortSignal): Promise<CaughtUp>;
-  /** The backend is heard on a new connection, and is about to be asked what is unread. Must not throw. */
-  onHeard?: (() => void) | undefined;
   /** Keeps the id to go on after beyond the process. */
   resume?: ResumeStore | undefined;
   /** How often to catch up while the stream is not live, in milliseconds. Default: somebody else polls. */
@@ -53,7 +51,7 @@ export interface StreamStatus {
   lastReceiveAgeMs?: number;
   /** Why the stream is not live; absent while it is. */
   problem?: Problem;
-  /** Milliseconds until the next connection is attempted; absent while one is there. */
+  /** Milliseconds until the next connection is attempted at the earliest; absent while one is there. */
   retryInMs?: number;
   /** Messages the stream has brought. */
   received: number;
@@ -187,7 +185,6 @@ export class StreamIntake implements Realtime {
   }
 
   #onUp(stream: GatedStream): void {
-    this.#options.onHeard?.();
     this.#catchUps.ask(true);
     if (stream === this.#current) this.#retryAt = undefined;
     // The key may have changed while it connected.

@@ -53,14 +53,13 @@ export const sse = definePlugin({
       const { apiBaseUrl, transportConfig } = agent.credential();
       const { sseEndpoint: configured } = transportConfig;
       const sseEndpoint = endpoint ?? (typeof configured === 'string' ? configured : undefined);
-      return targetOf({ agentId: agent.id, agent, apiBaseUrl, sseEndpoint }, settings);
+      return targetOf({ agentId: agent.id, agent, apiBaseUrl, sseEndpoint, transport }, settings);
     };
     const intake = new StreamIntake({
       target,
       inbox,
       // From the beginning: what is not acked yet is known here, and no cursor is as safe.
       catchUp: (signal) => catchUp({ transport, inbox, timeoutMs }, 0, signal),
-      onHeard: () => transport.heard?.(),
       resume: resumeIn(journal),
       reporter: reportTo(ctx.logger),
     });

@@ -52,7 +52,6 @@ export class SseConnectionService implements Realtime {
           target: () => targetOf(options, options),
           inbox,
           catchUp: (signal) => catchUp({ transport, inbox, timeoutMs }, 0, signal),
-          onHeard: () => transport.heard?.(),
           resume,
           pollMs: pollIntervalMs,
           reporter: {

@@ -1,4 +1,10 @@
-import { type Agent, parseApiBase, resolveEndpoint, type TransportConnectConfig } from '@cleocode/contracts';
+import {
+  type Agent,
+  parseApiBase,
+  resolveEndpoint,
+  type Transport,
+  type TransportConnectConfig,
+} from '@cleocode/contracts';
 import { identityOf } from './identity.ts';
 import type { StreamTarget } from './stream.ts';
 
@@ -20,6 +26,8 @@ export interface StreamSettings {
 export type StreamAddress = Pick<TransportConnectConfig, 'agentId' | 'apiBaseUrl'> & {
   agent?: Agent | undefined;
   apiKey?: string | undefined;
+  /** The transport to the same backend, if there is one. */
+  transport?: Pick<Transport, 'knock' | 'heard'> | undefined;
   /** A path below the API base, or a URL of the same origin. Default `/messages/stream`. */
   sseEndpoint?: string | undefined;
 };
@@ -46,5 +54,6 @@ export function targetOf(address: StreamAddress, settings: StreamSettings): Stre
     ca,
     connectTimeoutMs,
     watchdogMs,
+    backend: address.transport,
   };
 }

@@ -75,7 +75,7 @@ export class SseTransport implements Transport {
   connect(config: TransportConnectConfig): Promise<void> {
     return this.#inTurn(async () => {
       if (this.#connection && isSame(this.#connection.config, config)) return;
-      const target = targetOf(config, this.#options);
+      const target = targetOf({ ...config, transport: this.#inner }, this.#options);
       await this.#close();
       await this.#inner.connect(config);
       const subscribers = new Subscribers((error) => this.#report(error));
@@ -89,7 +89,6 @@ export class SseTransport implements Transport {
           subscribers.size === 0
             ? NOTHING
             : catchUp({ transport, inbox: subscribers, timeoutMs }, subscribers.cursor, signal),
-        onHeard: () => transport.heard?.(),
         pollMs: pollIntervalMs,
         reporter: {
           failing: (error) => this.#report(error),

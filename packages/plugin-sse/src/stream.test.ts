@@ -42,6 +42,7 @@ async function run(answer: Answer, target: Partial<StreamTarget> = {}, path = '/
       ca: undefined,
       connectTimeoutMs: 2_000,
       watchdogMs: 60_000,
+      backend: undefined,
       ...target,
     },
     listener,
@@ -61,6 +62,38 @@ async function run(answer: Answer, target: Partial<StreamTarget> = {}, path = '/
 }
 
 const ok: Answer = (response) => stream(response, 'data: hi\n\n');
+
+describe('a stream beside a transport', () => {
+  it('is asked for when the transport would ask as well, and says when the backend is heard', async () => {
+    const said: string[] = [];
+    const waits = [60, 30, 0, 40, 0];
+    const backend = {
+      knock: () => {
+        said.push('knock');
+        return waits.shift() ?? 0;
+      },
+      heard: () => void said.push('heard'),
+    };
+    const { server, happened, downs } = await run(
+      (response, request, n) => {
+        said.push('asked');
+        if (n === 1) response.destroy();
+        else ok(response, request, n);
+      },
+      { backend },
+    );
+    await until(() => happened.includes('hi'));
+    expect(said).toEqual(['knock', 'knock', 'knock', 'asked', 'knock', 'knock', 'asked', 'heard']);
+    expect(happened).toEqual(['E_TRANSPORT_UNREACHABLE', 'up', 'hi']);
+    expect(server.requests[1]!.at - server.requests[0]!.at).toBeGreaterThanOrEqual(downs[0]!.retryInMs + 35);
+  });
+
+  it('ends while it waits for its turn', async () => {
+    const { server, end } = await run(ok, { backend: { knock: () => Number.POSITIVE_INFINITY } });
+    await end();
+    expect(server.requests).toEqual([]);
+  });
+});
 
 describe('a stream that ends', () => {
   it('is opened again, and comes back', async () => {
@@ -210,6 +243,7 @@ describe('the time until silence', () => {
         ca: undefined,
         connectTimeoutMs: 2_000,
         watchdogMs: undefined,
+        backend: undefined,
       },
       {
         resumeId: () => undefined,

@@ -1,4 +1,10 @@
-import { asTransportError, type CleoError, isAuthError, type Secret } from '@cleocode/contracts';
+import {
+  asTransportError,
+  type CleoError,
+  isAuthError,
+  type Secret,
+  type Transport,
+} from '@cleocode/contracts';
 import { Alarm } from '@cleocode/intake';
 import { Connection, type StreamEvent } from './connection.ts';
 import { label } from './errors.ts';
@@ -20,7 +26,12 @@ export interface StreamTarget {
   connectTimeoutMs: number;
   /** Milliseconds a stream may bring nothing. Default: 2.5 heartbeats of the server. */
   watchdogMs: number | undefined;
+  /** Asks the same backend by other means: the two do not ask it more often together than one of them alone. */
+  backend: Pick<Transport, 'knock' | 'heard'> | undefined;
 }
+
+/** A transport that says to wait longer is asked again all the same. */
+const LONGEST_TURN_MS = 60_000;
 
 export interface StreamListener {
   /** Asked for each connection: the id after which the server is to go on. */
@@ -42,6 +53,7 @@ export class Stream {
   readonly #listener: StreamListener;
   readonly #policy: ReconnectPolicy;
   readonly #alarm = new Alarm();
+  readonly #random: () => number;
   #times: WatchdogTimes;
   /** There while a connection is attempted or open. */
   #attempt: AbortController | undefined;
@@ -52,9 +64,10 @@ export class Stream {
   /** The wait under way follows a key that was refused, or a stream that is not there: a new key ends it. */
   #endsWithNewKey = false;
 
-  constructor(target: StreamTarget, listener: StreamListener, random?: () => number) {
+  constructor(target: StreamTarget, listener: StreamListener, random: () => number = Math.random) {
     this.#target = target;
     this.#listener = listener;
+    this.#random = random;
     this.#policy = new ReconnectPolicy(random);
     this.#times = target.watchdogMs === undefined ? timesFor() : timesUntil(target.watchdogMs);
   }
@@ -71,7 +84,7 @@ export class Stream {
 
   /** Works until `signal` aborts; nothing of it is left when the promise resolves. To be called once. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    while (await this.#turn(signal)) {
       const error = await this.#connect(signal);
       const goodMs = this.#upAt === undefined ? 0 : performance.now() - this.#upAt;
       this.#upAt = undefined;
@@ -94,6 +107,14 @@ export class Stream {
     if (this.#endsWithNewKey && this.outdated) this.#alarm.ring();
   }
 
+  /** Waits until the backend may be asked. `false`: it need not be any more. */
+  async #turn(signal: AbortSignal): Promise<boolean> {
+    const { backend } = this.#target;
+    for (let ms = backend?.knock?.() ?? 0; ms > 0 && !signal.aborted; ms = backend?.knock?.() ?? 0)
+      await this.#alarm.wait(Math.min(ms * (1 + this.#random() / 10), LONGEST_TURN_MS), signal);
+    return !signal.aborted;
+  }
+
   /** One connection. Resolves with the reason of its end. */
   async #connect(signal: AbortSignal): Promise<CleoError> {
     const { identity, url, authInQuery, ca, connectTimeoutMs: timeoutMs } = this.#target;
@@ -114,6 +135,7 @@ export class Stream {
           this.#upAt ??= performance.now();
           this.#listener.onAlive();
           if (!first) return;
+          this.#target.backend?.heard?.();
           this.#listener.onUp();
           learning = this.#learn(connection, own.signal);
         },

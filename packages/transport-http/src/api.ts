@@ -98,6 +98,11 @@ export class Api {
     return this.#backend.features.get();
   }
 
+  /** See {@link CircuitBreaker.knock}. */
+  knock(): number {
+    return this.#backend.breaker.knock();
+  }
+
   /** The backend was heard by other means: it is asked again, whatever its last answers were. */
   heard(): void {
     this.#backend.breaker.heard();

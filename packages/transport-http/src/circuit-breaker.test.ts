@@ -81,6 +81,41 @@ describe('a circuit breaker', () => {
     expect(breaker.open).toBe(false);
   });
 
+  it('lets who asks by other means in while it is closed, and counts them as a request once it is open', () => {
+    const { clock, breaker, fail } = breakerAt();
+    expect([breaker.knock(), breaker.knock()]).toEqual([0, 0]);
+    fail(5);
+    expect(breaker.knock()).toBe(1_000);
+    clock.now = 1_000;
+    expect(breaker.knock()).toBe(0);
+    expect(refusal(breaker).retryAfterMs).toBe(2_000);
+  });
+
+  it('leaves every other try to its own requests, unless they make none', () => {
+    const { clock, breaker, fail } = breakerAt();
+    fail(5);
+    clock.now = 1_000;
+    expect(breaker.knock()).toBe(0);
+    clock.now = 3_000;
+    expect(breaker.knock()).toBe(1_000);
+    fail();
+    expect(breaker.knock()).toBe(4_000);
+    clock.now = 7_000;
+    expect(breaker.knock()).toBe(0);
+    clock.now = 7_000 + 8_000 + 30_000;
+    expect(breaker.knock()).toBe(0);
+  });
+
+  it('lets nobody in while a request is on its way', () => {
+    const { clock, breaker, fail } = breakerAt();
+    fail(5);
+    clock.now = 1_000;
+    const probe = breaker.enter();
+    expect(breaker.knock()).toBe(1_000);
+    probe.ok();
+    expect(breaker.knock()).toBe(0);
+  });
+
   it('begins anew once it was closed', () => {
     const { clock, breaker, fail } = breakerAt();
     fail(5);
@@ -133,7 +168,9 @@ describe('a circuit breaker', () => {
     let longest = 0;
     for (let last = 0; clock.now < 600_000; clock.now += 100) {
       try {
-        breaker.enter().failed(new Error('refused'));
+        // Two that ask by different means, and never at the same moment.
+        if (clock.now % 200 === 0) breaker.enter().failed(new Error('refused'));
+        else if (breaker.knock() > 0) continue;
         through += 1;
         longest = Math.max(longest, clock.now - last);
         last = clock.now;

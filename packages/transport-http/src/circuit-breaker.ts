@@ -27,6 +27,8 @@ export class CircuitBreaker {
   #opened = 0;
   #openUntil = 0;
   #probing = false;
+  /** The latest try was somebody else's. */
+  #knocked = false;
   #onRecovered: () => void = () => {};
 
   constructor(
@@ -68,6 +70,20 @@ export class CircuitBreaker {
     );
   }
 
+  /**
+   * For who asks the backend by other means: 0, and while it is open that counts as the one request; else milliseconds to wait.
+   * Every other one is left to the requests themselves, as long as there are any: the other means may be what fails.
+   */
+  knock(): number {
+    if (!this.open) return 0;
+    const wait = this.#openUntil - this.#now();
+    if (this.#probing || (this.#knocked && wait > -CAP_MS)) return Math.max(wait, BASE_MS);
+    if (wait > 0) return wait;
+    this.#knocked = true;
+    this.#pause();
+    return 0;
+  }
+
   /** The backend was heard by other means: the next request is let through, unless one is on its way. */
   heard(): void {
     this.#openUntil = this.#now();
@@ -78,6 +94,7 @@ export class CircuitBreaker {
     this.check();
     const probe = this.open;
     this.#probing ||= probe;
+    this.#knocked = false;
     const end = () => {
       if (probe) this.#probing = false;
     };
@@ -94,12 +111,14 @@ export class CircuitBreaker {
         this.#failures += 1;
         this.#lastFailure = error;
         // What was on its way when it opened says nothing new.
-        if (probe || (!this.open && this.#failures >= FAILURES)) {
-          this.#openUntil = this.#now() + backoff(this.#opened, BASE_MS, CAP_MS, this.#random);
-          this.#opened += 1;
-        }
+        if (probe || (!this.open && this.#failures >= FAILURES)) this.#pause();
       },
       cancelled: end,
     };
+  }
+
+  #pause(): void {
+    this.#openUntil = this.#now() + backoff(this.#opened, BASE_MS, CAP_MS, this.#random);
+    this.#opened += 1;
   }
 }

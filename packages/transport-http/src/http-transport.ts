@@ -210,6 +210,10 @@ export class HttpTransport implements Transport {
     return this.#connection?.api.now();
   }
 
+  knock(): number {
+    return this.#connection?.api.knock() ?? 0;
+  }
+
   heard(): void {
     this.#connection?.api.heard();
   }
