@@ -223,6 +223,14 @@ export class Workbench {
     this.measured(`${what}: ${took} of ${most} ms`);
   }
 
+  /** Asserts that at least so many messages came by the agent's stream, or were fetched on its behalf. */
+  broughtByStream(least: number): void {
+    const starts = this.ledger.starts();
+    const count = starts.filter(({ source }) => source === 'sse').length;
+    ok(count >= least, `the stream brought ${count}`);
+    this.measured(`the stream brought ${count} of ${starts.length}`);
+  }
+
   /** Stands below the scenario in what the run prints. */
   measured(figure: string): void {
     this.figures.push(figure);

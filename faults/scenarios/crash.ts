@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nothingLost } from '../lib/ledger.ts';
+import { live } from '../lib/over-http.ts';
 import type { Scenario } from '../lib/scenario.ts';
 import { until } from '../lib/workbench.ts';
 
@@ -21,7 +22,9 @@ const kills: Scenario = {
     });
     for (let round = 0; round < rounds; round++) {
       const agent = bench.agent('prime');
-      await agent.ready();
+      // Killed with a stream as well as while it is still without one.
+      if (bench.backend === 'http' && round % 2 === 0) await live(bench, agent);
+      else await agent.ready();
       await sleep(bench.random() * 600);
       await agent.kill();
     }
@@ -33,7 +36,9 @@ const kills: Scenario = {
     equal((await last.stop()).code, 0);
     nothingLost(sent(), bench.ledger.handled());
     const repeated = [...bench.ledger.startsById().values()].filter((starts) => starts > 1).length;
-    ok(repeated <= rounds, `${repeated} ids were started more than once in ${rounds} kills`);
+    bench.measured(`${repeated} ids were started more than once in ${rounds} kills`);
+    ok(repeated <= rounds, `${repeated} ids were started more than once`);
+    if (bench.backend === 'http') bench.broughtByStream(count / 20);
   },
 };
 

@@ -2,6 +2,7 @@ import { deepEqual, equal, match } from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveEndpoint } from '@cleocode/contracts';
+import { POLL } from '../lib/over-http.ts';
 import type { Scenario } from '../lib/scenario.ts';
 import { CLEO, until, type Workbench } from '../lib/workbench.ts';
 
@@ -45,6 +46,29 @@ const overHttp: Scenario = {
   async run(bench) {
     await bench.server();
     await exchange(bench, CONFIG, 5_000);
+  },
+};
+
+const byStream: Scenario = {
+  name: 'given the same program with a stream of its own, then nothing is lost, repeated or reordered, and the stream brings it',
+  backends: ['http'],
+  limitMs: 320_000,
+  async run(bench) {
+    await bench.server();
+    const program = readFileSync(CONFIG, 'utf8')
+      .replace('plugins: [', 'plugins: [sse(), ')
+      .replace(
+        'import { httpTransport }',
+        "import { sse } from '@cleocode/plugin-sse';\nimport { httpTransport }",
+      );
+    const config = bench.write(
+      join(import.meta.dirname, `../../.tmp/stream-${process.pid}.config.ts`),
+      program,
+    );
+    await exchange(bench, config, bench.full ? 5_000 : 1_000);
+    const gateway = await bench.gateway();
+    equal(gateway.streams.length, 2, 'one for each, from beginning to end');
+    bench.measured(`${gateway.count(({ path }) => path === POLL)} polls`);
   },
 };
 
@@ -103,4 +127,4 @@ const connectionKit: Scenario = {
   },
 };
 
-export default [overHttp, oneLine, connectionKit];
+export default [overHttp, byStream, oneLine, connectionKit];

@@ -1,5 +1,6 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { nothingLost, orderKept } from '../lib/ledger.ts';
+import { live } from '../lib/over-http.ts';
 import type { Scenario } from '../lib/scenario.ts';
 import { until } from '../lib/workbench.ts';
 
@@ -86,7 +87,8 @@ const order: Scenario = {
     const others = Array.from({ length: 50 }, (_, index) => `other-${index}`);
     await bench.register('prime', others);
     const agent = bench.agent('prime', { FAULTS_JITTER_MS: 3 });
-    await agent.ready();
+    if (bench.backend === 'http') await live(bench, agent);
+    else await agent.ready();
     const sent = await bench.send({
       from: others,
       to: 'prime',
@@ -100,6 +102,7 @@ const order: Scenario = {
     nothingLost(sent, bench.ledger.handled());
     equal(bench.ledger.starts().length, 10_000, 'each once');
     orderKept(bench.ledger.starts());
+    if (bench.backend === 'http') bench.broughtByStream(100);
   },
 };
 
@@ -111,7 +114,8 @@ const mentions: Scenario = {
     const dock = await bench.dock();
     const { id } = await dock.createConversation('alice', { participants: ['bob', 'prime'] });
     const agent = bench.agent('prime', {}, ['--group', id]);
-    await agent.ready();
+    if (bench.backend === 'http') await live(bench, agent);
+    else await agent.ready();
     await bench.send({
       from: ['alice'],
       conversationId: id,
@@ -123,6 +127,7 @@ const mentions: Scenario = {
     equal((await agent.stop()).code, 0);
     equal(bench.ledger.starts().length, 500, 'the copy and the conversation are one message');
     orderKept(bench.ledger.starts());
+    if (bench.backend === 'http') bench.broughtByStream(20);
   },
 };
 
