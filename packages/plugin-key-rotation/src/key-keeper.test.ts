@@ -332,7 +332,7 @@ describe('rotateNow', () => {
     const issuer = { issue: vi.fn() };
     const { keeper, told } = running(own, { issuer, overlapSeconds: 30 });
     await keeper.rotateNow();
-    expect(own.options).toEqual([{ issuer, overlapSeconds: 30 }]);
+    expect(own.options).toEqual([{ issuer, overlapSeconds: 30, signal: expect.any(AbortSignal) }]);
     expect(told).toEqual(['rotated']);
   });
 
@@ -345,7 +345,7 @@ describe('rotateNow', () => {
   });
 });
 
-it('ends at once, also while a registry does not answer', async () => {
+it('ends within two seconds while a registry does not answer', async () => {
   const own = new OneKey();
   own.keyIssuedAt = new Date(START - 40 * DAY).toISOString();
   const rotateKey = vi.fn(() => new Promise<never>(() => {}));
@@ -355,9 +355,19 @@ it('ends at once, also while a registry does not answer', async () => {
   await pass(5_000);
   expect(rotateKey).toHaveBeenCalledTimes(1);
   stop();
+  await pass(2_000);
   await ended;
   expect(keeper.status().running).toBe(false);
   expect(told).toEqual([]);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+it('ends at once when nothing is under way', async () => {
+  const { keeper, stop, ended } = running(new OneKey());
+  await pass(10_000);
+  stop();
+  await ended;
+  expect(keeper.status().running).toBe(false);
   expect(vi.getTimerCount()).toBe(0);
 });
 

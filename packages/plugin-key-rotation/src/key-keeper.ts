@@ -66,6 +66,8 @@ export interface KeyRotationStatus {
 
 /** A registry waits for a backend and for other processes, with limits of its own. */
 const REGISTRY_MS = 150_000;
+/** An answer that is on its way may be the only copy of the key: a stop gives it this long. */
+const STOP_GRACE_MS = 2_000;
 const RETRY_BASE_MS = 2_000;
 const RETRY_CAP_MS = 5 * 60_000;
 /** A longer Retry-After is taken for a mistake. */
@@ -106,7 +108,7 @@ export class KeyKeeper {
     });
   }
 
-  /** Works until `signal` aborts. Call it once at a time. */
+  /** Works until `signal` aborts; a rotation that is under way then has 2 s to end. Call it once at a time. */
   async run(signal: AbortSignal): Promise<void> {
     const { agent, checkIntervalMs, maxKeyAgeMs } = this.#options;
     const look = () => this.#interruption.abort();
@@ -180,12 +182,17 @@ export class KeyKeeper {
 
   async #rotate(signal: AbortSignal | undefined): Promise<void> {
     const { agentId, registry, issuer, overlapSeconds, onRotated } = this.#options;
+    const grace = later(signal, STOP_GRACE_MS);
     const options = {
-      ...(signal && { signal }),
+      signal: grace.signal,
       ...(issuer && { issuer }),
       ...(overlapSeconds !== undefined && { overlapSeconds }),
     };
-    await this.#bounded(registry.rotateKey(agentId(), options), signal);
+    try {
+      await this.#bounded(registry.rotateKey(agentId(), options), grace.signal);
+    } finally {
+      grace.end();
+    }
     this.#lastRotationAt = new Date().toISOString();
     onRotated();
     this.#works();
@@ -252,4 +259,22 @@ export class KeyKeeper {
       ...(hint !== undefined && { hint }),
     };
   }
+}
+
+/** A signal that aborts `ms` milliseconds after another one. */
+function later(signal: AbortSignal | undefined, ms: number): { signal: AbortSignal; end(): void } {
+  const own = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = () => {
+    timer = setTimeout(() => own.abort(signal?.reason), ms);
+  };
+  signal?.addEventListener('abort', onAbort);
+  if (signal?.aborted) onAbort();
+  return {
+    signal: own.signal,
+    end() {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    },
+  };
 }

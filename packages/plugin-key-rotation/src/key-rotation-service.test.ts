@@ -64,6 +64,21 @@ describe('the service, alone', () => {
     await until(async () => (await registry.get('bob'))?.apiKey !== apiKey);
   });
 
+  it('keeps a key whose answer is on its way when it is stopped', async () => {
+    let answer!: (issued: { apiKey: string }) => void;
+    const issue = () =>
+      new Promise<{ apiKey: string }>((resolve) => {
+        answer = resolve;
+      });
+    const { registry, service } = await world({ maxKeyAgeMs: 1, issuer: { issue } });
+    service.start();
+    await until(() => answer);
+    const stopped = service.stop();
+    answer({ apiKey: 'the only copy' });
+    await stopped;
+    expect((await registry.get('bob'))?.apiKey).toBe('the only copy');
+  });
+
   it('refuses to start while it stops', async () => {
     const { service } = await world();
     service.start();

@@ -99,7 +99,7 @@ export class KeyRotationService {
     this.#run = { abort, ended };
   }
 
-  /** Resolves when nothing runs any more. A rotation that is under way goes on after the next start. Never rejects. */
+  /** Resolves when nothing runs any more: a rotation that is under way has 2 s, then goes on after the next start. Never rejects. */
   stop(): Promise<void> {
     this.#stopping ??= this.#end().finally(() => {
       this.#stopping = undefined;

@@ -114,12 +114,14 @@ export class Rotator {
       const { apiKey, issuedAt, previousKeyExpiresAt } = answer;
       if (typeof apiKey !== 'string' || apiKey === '' || apiKey === credential.apiKey) throw notNew(agentId);
       const told = Date.parse(issuedAt ?? '');
-      const issued = Number.isNaN(told) ? (issuer.now?.() ?? Date.now()) : told;
-      const overlapMs = Date.parse(previousKeyExpiresAt ?? '') - issued;
+      const issued = Number.isNaN(told) ? issuer.now?.() : told;
+      const endsAt = Date.parse(previousKeyExpiresAt ?? '');
+      // An end by the backend's clock says nothing beside the clock of this machine.
+      const overlaps = issued === undefined ? !Number.isNaN(endsAt) : endsAt - issued > LEAST_OVERLAP_MS;
       return {
         apiKey,
-        issuedAt: new Date(issued).toISOString(),
-        ...(previousKeyExpiresAt !== undefined && overlapMs > LEAST_OVERLAP_MS && { previousKeyExpiresAt }),
+        issuedAt: new Date(issued ?? Date.now()).toISOString(),
+        ...(overlaps && { previousKeyExpiresAt: previousKeyExpiresAt! }),
       };
     } catch (error) {
       if (CleoError.is(error, 'E_CONFLICT_DUPLICATE')) await this.#steps.giveUp(agentId, idempotencyKey);
