@@ -25,6 +25,9 @@ const [name = '', ...extra] = positionals;
 const tool = tools[name];
 if (!tool) fail(`no such tool: ${JSON.stringify(name)}; there are ${Object.keys(tools).join(', ')}`);
 
+const maxChars = Number(values['max-chars']);
+if (!(maxChars > 0)) fail(`--max-chars is no number above 0: ${values['max-chars']}`);
+
 const message = JSON.parse(await text(process.stdin)) as { from: string; content: string };
 const { CLEO_AGENT_ID: agent = '', CLEO_THREAD_ID: thread } = process.env;
 const conversation = [name, agent, thread || message.from];
@@ -45,7 +48,7 @@ if (run.code !== 0 || answer.error)
 // Some end well even when they did nothing at all.
 if (!answer.reply) fail(`${program} said nothing`);
 if (answer.session) sessions.set(conversation, answer.session);
-process.stdout.write(cut(answer.reply, Number(values['max-chars'])));
+process.stdout.write(cut(answer.reply));
 
 async function ask(resumed: string | undefined): Promise<{ run: Run; answer: Answer }> {
   const run = await runTool(program, tool!.args(resumed, extra), prompt, values.dir).catch((error) =>
@@ -54,7 +57,7 @@ async function ask(resumed: string | undefined): Promise<{ run: Run; answer: Ans
   return { run, answer: tool!.read(run.stdout) };
 }
 
-function cut(reply: string, maxChars: number): string {
+function cut(reply: string): string {
   const left = reply.length - maxChars;
   return left > 0
     ? `${reply.slice(0, maxChars).toWellFormed()}\n\n[cut here: ${left} more characters]`

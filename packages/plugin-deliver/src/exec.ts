@@ -1,11 +1,10 @@
-import { CleoError, PermanentError, services } from '@cleocode/contracts';
+import { CleoError, MAX_TIMER_MS, PermanentError, services } from '@cleocode/contracts';
 import { definePlugin, packageVersion } from '@cleocode/kernel';
 import { z } from 'zod';
 import { childEnvironment } from './child-environment.ts';
 import { type RunResult, ShellCommand } from './shell-command.ts';
 import { Slots } from './slots.ts';
 
-const MAX_TIMER_MS = 2_147_483_647;
 /** Beyond the grace: for the system to remove what was killed and the pipes to end. */
 const REMOVAL_MS = 3_000;
 const REPLY_MS = 60_000;

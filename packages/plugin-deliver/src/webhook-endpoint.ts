@@ -192,7 +192,7 @@ function refused({ origin }: URL, what: string): CleoError {
 
 function leadsInside(hostname: string, address: string): CleoError {
   return new CleoError('E_WEBHOOK_PRIVATE', `webhook: ${hostname} leads to ${address}, which is not public`, {
-    hint: 'Set allowPrivate if it is meant to; otherwise find out who answers for that name.',
+    hint: 'Set allowPrivate (--allow-private) if it is meant to; otherwise find out who answers for that name.',
     details: { hostname, address },
   });
 }

@@ -5,7 +5,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { configWith, Sandbox } from '../cleo.test.kit.ts';
 
 describe('cleo agent start', () => {
@@ -155,14 +155,7 @@ describe('cleo agent start', () => {
     const box = new Sandbox();
     await box.register('bob');
     const secret = 'whsec_0123456789abcdef0123456789';
-    const posted: { body: string; headers: IncomingHttpHeaders }[] = [];
-    const server = createServer(async (request, response) => {
-      posted.push({ headers: request.headers, body: await text(request) });
-      response.setHeader('content-type', 'text/plain').end('thank you');
-    }).listen(0, '127.0.0.1');
-    onTestFinished(() => void server.close());
-    await once(server, 'listening');
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
+    const { url, posted } = await receiver(() => 'thank you');
     const agent = await box.start(['bob', '--webhook', url, '--allow-private', '--reply'], {
       env: { CLEO_WEBHOOK_SECRET: secret },
     });
@@ -176,6 +169,26 @@ describe('cleo agent start', () => {
     const signed = createHmac('sha256', secret).update(`${body}${headers['x-signaldock-timestamp']}`);
     expect(headers['x-signaldock-signature']).toBe(`sha256=${signed.digest('hex')}`);
     expect(agent.stdout + agent.stderr).not.toContain(secret);
+  });
+
+  it('posts a message again with the same key when it was killed before the answer', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    const { url, posted } = await receiver((request) => (request === 1 ? undefined : 'ok'));
+    const flags = ['bob', '--webhook', url, '--allow-private'];
+    const first = await box.start(flags);
+    const id = await box.sendAs('ada', 'bob', 'hello');
+    await vi.waitUntil(() => posted.length === 1, { timeout: 20_000 });
+    await first.kill();
+    const second = await box.start(flags);
+    await second.event('done', { id });
+    expect(await second.stop()).toBe(0);
+    expect(
+      posted.map(({ headers }) => [headers['idempotency-key'], headers['x-signaldock-attempt']]),
+    ).toEqual([
+      [`bob:${id}`, '1'],
+      [`bob:${id}`, '2'],
+    ]);
   });
 
   it('writes a message to a file in every --file folder', async () => {
@@ -329,3 +342,21 @@ describe('cleo agent start', () => {
     expect(agent.events).toMatchObject([{ event: 'stopped', reason: 'SIGTERM', ok: true }]);
   });
 });
+
+interface Posted {
+  body: string;
+  headers: IncomingHttpHeaders;
+}
+
+/** A receiver of webhooks; `answer` gets the number of the request, and `undefined` answers nothing. */
+async function receiver(answer: (request: number) => string | undefined) {
+  const posted: Posted[] = [];
+  const server = createServer(async (request, response) => {
+    const body = await text(request).catch(() => '');
+    const said = answer(posted.push({ headers: request.headers, body }));
+    if (said !== undefined) response.setHeader('content-type', 'text/plain').end(said);
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`, posted };
+}
