@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { globSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Workbench } from './workbench.ts';
@@ -16,7 +17,7 @@ export class WallClock {
   }
 
   constructor(bench: Workbench) {
-    this.#file = join(bench.folder, 'wall-clock');
+    this.#file = join(bench.folder, `wall-clock-${randomUUID()}`);
     this.jump(0);
   }
 

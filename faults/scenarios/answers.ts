@@ -174,7 +174,8 @@ const refusedKey: Scenario = {
   async run(bench) {
     await bench.register('prime', ['alice']);
     const gateway = await bench.gateway();
-    await (await bench.dock()).rotateKey('prime', { overlapSeconds: 0 });
+    const { apiKey } = await (await bench.dock()).rotateKey('prime', { overlapSeconds: 0 });
+    bench.keys.push(apiKey);
     const agent = bench.agent('prime', {}, FAST);
     await agent.ready();
     await sleep(10_000);

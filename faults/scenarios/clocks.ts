@@ -51,27 +51,42 @@ const blocked: Scenario = {
   },
 };
 
-const JUMPS_HOURS = [1, 0, -1, 24, -24, 0];
+/** Whose clock is then so many hours off. */
+const JUMPS: [whose: 'agent' | 'both', hours: number][] = [
+  ['agent', 1],
+  ['agent', -1],
+  ['agent', 24],
+  ['agent', -24],
+  ['agent', 0],
+  ['both', 1],
+  ['both', -1],
+];
 const WATCH_MS = 4_000;
 const HEARTBEAT_MS = 1_000;
 
 const jumps: Scenario = {
-  name: 'given a wall clock that jumps by an hour and by a day, forth and back, then heartbeats, the stream and delivery go on as before, and what was handled stays known',
+  name: 'given a wall clock that jumps by an hour and by a day, forth and back, then heartbeats, the stream and delivery go on as before, no key grows old of it, and what was handled stays known',
   backends: ['http'],
   skip: WallClock.missing,
   limitMs: 150_000,
   async run(bench) {
-    const clock = new WallClock(bench);
-    bench.serverEnv = clock.env;
+    const [clock, serverClock] = [new WallClock(bench), new WallClock(bench)];
+    bench.serverEnv = serverClock.env;
     await bench.register('prime', ['alice']);
     const gateway = await bench.gateway();
-    const settings = { ...clock.env, FAULTS_HEARTBEAT_MS: HEARTBEAT_MS };
+    const settings = {
+      ...clock.env,
+      FAULTS_HEARTBEAT_MS: HEARTBEAT_MS,
+      FAULTS_MAX_KEY_AGE_MS: 12 * 3_600_000,
+      FAULTS_KEY_CHECK_MS: 1_000,
+    };
     const agent = bench.agent('prime', settings);
     await live(bench, agent);
     const sent: string[] = [];
     const beats: number[] = [];
-    for (const hours of JUMPS_HOURS) {
+    for (const [whose, hours] of JUMPS) {
       clock.jump(hours);
+      if (whose === 'both') serverClock.jump(hours);
       // Both processes look at their clock within a second.
       await sleep(1_500);
       const since = gateway.seen.length;
@@ -80,19 +95,25 @@ const jumps: Scenario = {
       await until('handled', () => bench.ledger.handled().size === sent.length, 10_000);
       await sleep(WATCH_MS - (performance.now() - sentAt));
       const requests = gateway.seen.slice(since);
-      const streams = requests.filter(({ path }) => path === STREAM).length;
-      beats.push(requests.filter(({ path }) => path === HEARTBEAT).length);
-      ok(streams <= 1, `${hours} h: ${streams} streams`);
+      const count = (wanted: string) => requests.filter(({ path }) => path === wanted).length;
+      beats.push(count(HEARTBEAT));
+      ok(count(STREAM) <= 1, `${hours} h: ${count(STREAM)} streams`);
       ok(requests.length <= 40, `${hours} h: ${requests.length} requests`);
     }
     bench.measured(`${beats.join(', ')} heartbeats in ${WATCH_MS / 1_000} s each, one a second is meant`);
     const usual = WATCH_MS / HEARTBEAT_MS;
     ok(Math.min(...beats) >= usual - 2 && Math.max(...beats) <= usual * 1.2 + 2, `${beats}`);
+    equal(
+      gateway.count(({ path }) => path.endsWith('/rotate-key')),
+      0,
+      'no key was replaced',
+    );
     await live(bench, agent);
     equal((await agent.stop()).code, 0);
     nothingLost(sent, bench.ledger.handled());
     for (const hours of [24, -24]) {
       clock.jump(hours);
+      serverClock.jump(hours);
       await bench.forgetAcks();
       const again = bench.agent('prime', settings);
       await again.ready();
