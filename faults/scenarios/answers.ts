@@ -170,7 +170,7 @@ const redirects: Scenario = {
 
 const refusedKey: Scenario = {
   name: 'given a key that the server refuses, then it is said, asked at most 3 times in 10 s, by poll and stream each',
-  backends: ['http', 'polling'],
+  backends: ['http'],
   async run(bench) {
     await bench.register('prime', ['alice']);
     const gateway = await bench.gateway();
@@ -211,7 +211,7 @@ const followsFifty: Scenario = {
     for (const conversationId of groups)
       sent.push((await dock.sendToConversation('alice', conversationId, { content: '@prime #0' })).groupId!);
     await until('all handled', () => bench.ledger.handled().size === 50, 70_000);
-    await sleep(15_000);
+    await sleep(bench.full ? 45_000 : 8_000);
     equal((await agent.stop()).code, 0);
     equal(
       gateway.count(({ status }) => status === 429),
