@@ -45,7 +45,10 @@ test.each([
 
 test('what is not plain data is shown by what it is', () => {
   const circular: Record<string, unknown> = {};
-  circular.self = circular;
+  circular.self = [circular];
+  const twice = { a: 1 };
+  let deep: unknown = 'bottom';
+  for (let level = 0; level < 9; level++) deep = { deep };
   expect(
     maskSecrets({
       wrapped: new Secret(KEY),
@@ -65,7 +68,9 @@ test('what is not plain data is shown by what it is', () => {
     pattern: '[RegExp]',
     big: '1',
   });
-  expect(JSON.stringify(maskSecrets(circular))).toContain('[…]');
+  expect(maskSecrets(circular)).toEqual({ self: ['[circular]'] });
+  expect(maskSecrets([twice, twice])).toEqual([twice, twice]);
+  expect(JSON.stringify(maskSecrets(deep))).toContain('[…]');
 });
 
 test('a text for a log holds no secret that is in use, however it is spelled', () => {

@@ -22,27 +22,33 @@ const MAX_DEPTH = 8;
  * name such as `apiKey`, `token` or `password` (`names` says which), and inside any string what {@link redact} masks.
  */
 export function maskSecrets(value: unknown, names: RegExp = SECRET_NAME): unknown {
-  return mask(value, names, false, 0);
-}
-
-function mask(value: unknown, names: RegExp, secret: boolean, depth: number): unknown {
-  if (typeof value === 'string') return secret ? maskKey(value) : redact(value);
-  if (typeof value === 'function') return `[function ${value.name || 'anonymous'}]`;
-  if (value instanceof Error) return redact(`${value.name}: ${value.message}`);
-  if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
-  if (typeof value !== 'object' || value === null) return value;
-  if (depth === MAX_DEPTH) return '[…]';
-  if (Array.isArray(value)) return value.map((item) => mask(item, names, secret, depth + 1));
-  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
-  if (typeof (value as { toJSON?: unknown }).toJSON === 'function')
-    return mask((value as { toJSON(): unknown }).toJSON(), names, secret, depth + 1);
-  if (!isPlain(value)) return `[${value.constructor?.name ?? 'object'}]`;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [
-      name,
-      mask(item, names, secret || names.test(name), depth + 1),
-    ]),
-  );
+  /** The objects that the one at hand is in. */
+  const around = new Set<object>();
+  const mask = (one: unknown, secret: boolean): unknown => {
+    if (typeof one === 'string') return secret ? maskKey(one) : redact(one);
+    if (typeof one === 'function') return `[function ${one.name || 'anonymous'}]`;
+    if (typeof one === 'bigint' || typeof one === 'symbol') return String(one);
+    if (typeof one !== 'object' || one === null) return one;
+    if (one instanceof Error) return redact(`${one.name}: ${one.message}`);
+    if (around.has(one)) return '[circular]';
+    if (around.size === MAX_DEPTH) return '[…]';
+    around.add(one);
+    try {
+      return inside(one, secret);
+    } finally {
+      around.delete(one);
+    }
+  };
+  const inside = (object: object, secret: boolean): unknown => {
+    if (Array.isArray(object)) return object.map((item) => mask(item, secret));
+    if (ArrayBuffer.isView(object)) return `[${object.byteLength} bytes]`;
+    if ('toJSON' in object && typeof object.toJSON === 'function') return mask(object.toJSON(), secret);
+    if (!isPlain(object)) return `[${object.constructor?.name ?? 'object'}]`;
+    return Object.fromEntries(
+      Object.entries(object).map(([name, item]) => [name, mask(item, secret || names.test(name))]),
+    );
+  };
+  return mask(value, false);
 }
 
 function withoutLookalikes(text: string): string {

@@ -102,12 +102,12 @@ describe('cleo agent status', () => {
     const status = await unhealthy(box);
     expect(status.problems).toContainEqual({
       severity: 'error',
-      code: expect.stringMatching(/^E_AUTH_/),
+      code: 'auth_failed',
       message: expect.any(String),
       hint: expect.any(String),
     });
     const { stdout } = await box.cleo(['agent', 'status', 'bob']);
-    expect(stdout).toMatch(/● bob is not well.*! E_AUTH_\w+: .*\n {4}→ /s);
+    expect(stdout).toMatch(/● bob is not well.*! auth_failed: .*\n {4}→ /s);
   });
 
   it('says that a process does not answer, and which', async () => {
