@@ -32,6 +32,8 @@ export interface RotateKeyOptions extends RequestOptions {
   issuer?: KeyIssuer;
   /** How long the old key is to work on, where the backend can. Default 600 s. */
   overlapSeconds?: number;
+  /** Rotates only this key: where another one is in use by then, that is the answer. Default: whichever is in use. */
+  replaces?: string;
 }
 
 /**

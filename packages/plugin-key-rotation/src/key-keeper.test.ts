@@ -185,6 +185,14 @@ describe('what was cut short', () => {
     },
   );
 
+  it('is one rotation for all: the key that was looked at is to be replaced, and no later one', async () => {
+    const own = new OneKey();
+    own.rotation = { state: 'intent', begunAt: new Date(START).toISOString() };
+    running(own, { maxKeyAgeMs: 0 });
+    await pass(5_000);
+    expect(own.options).toEqual([expect.objectContaining({ replaces: 'key-0' })]);
+  });
+
   it('the old key is forgotten when its overlap is over by the clock of the backend, and not before', async () => {
     const own = new OneKey();
     own.rotated();

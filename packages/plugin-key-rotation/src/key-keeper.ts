@@ -173,20 +173,22 @@ export class KeyKeeper {
       if (agent?.auth?.().state === 'failed') return REFUSED_MS;
       const holdMs = this.#retryAt - this.#clock.now();
       if (holdMs > 0) return holdMs;
-      await this.#rotate(signal);
+      await this.#rotate(signal, credential.apiKey);
       return 0;
     } catch (error) {
       return signal.aborted ? 0 : this.#failed(failure(agentId(), error));
     }
   }
 
-  async #rotate(signal: AbortSignal | undefined): Promise<void> {
+  /** `replaces`: the key that was looked at; another process may have replaced it since. */
+  async #rotate(signal: AbortSignal | undefined, replaces?: string): Promise<void> {
     const { agentId, registry, issuer, overlapSeconds, onRotated } = this.#options;
     const grace = later(signal, STOP_GRACE_MS);
     const options = {
       signal: grace.signal,
       ...(issuer && { issuer }),
       ...(overlapSeconds !== undefined && { overlapSeconds }),
+      ...(replaces !== undefined && { replaces }),
     };
     try {
       await this.#bounded(registry.rotateKey(agentId(), options), grace.signal);

@@ -69,6 +69,19 @@ describe('a rotation', () => {
     expect((await registry.get('bob'))?.keyIssuedAt).toBe('2020-02-02T00:00:00.000Z');
   });
 
+  it('of a key that was replaced meanwhile asks nobody, and answers the key that is in use', async () => {
+    const { registry, issue, key, state } = await world();
+    await registry.rotateKey('bob', { replaces: 'old' });
+    expect(await registry.rotateKey('bob', { replaces: 'old' })).toEqual({
+      agentId: 'bob',
+      newApiKey: 'new-1',
+    });
+    expect(issue).toHaveBeenCalledTimes(1);
+    expect([await key(), await state()]).toEqual(['new-1', 'active']);
+    await registry.rotateKey('bob', { replaces: 'new-1' });
+    expect(await key()).toBe('new-2');
+  });
+
   it('hands the wanted overlap on', async () => {
     const { registry, issue } = await world();
     await registry.rotateKey('bob', { overlapSeconds: 7 });

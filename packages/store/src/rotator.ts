@@ -75,12 +75,13 @@ export class Rotator {
 
   async #rotate(agentId: string, options: RotateKeyOptions, signal: AbortSignal): Promise<AgentCredential> {
     const issuer = options.issuer ?? this.#issuer;
-    const before = this.#steps.credential(agentId);
+    const { replaces = this.#steps.credential(agentId).apiKey } = options;
     if (!issuer) throw noIssuer(agentId);
-    const lock = await this.#lock(agentId, before.apiKey, signal);
-    // Another process has rotated it meanwhile.
-    if (!lock) return this.#steps.credential(agentId);
+    const lock = await this.#lock(agentId, replaces, signal);
     try {
+      const current = this.#steps.credential(agentId);
+      // Another process has rotated it meanwhile: a second time at once would end the key that is still in use everywhere.
+      if (!lock || current.apiKey !== replaces) return current;
       let at = await this.#steps.begin(agentId);
       if (at.state === 'intent') {
         const issued = await this.#issue(issuer, at, options, signal);
@@ -92,7 +93,7 @@ export class Rotator {
       if (at.overlaps) await this.#verify(issuer, at, signal);
       return await this.#steps.activate(agentId, at.id);
     } finally {
-      lock.release();
+      lock?.release();
     }
   }
 
