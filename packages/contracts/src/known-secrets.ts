@@ -1,28 +1,40 @@
-interface Holder {
-  reveal(): string;
+/** A secret that is in use, and how often. */
+interface Known {
+  holders: number;
+  /** As it may stand in a text: plain, in a URL, and as base64. */
+  spellings: readonly string[];
 }
 
-/** So many are kept before those that were collected are looked for. */
-const SWEEP_AT = 1_000;
 /** Anything shorter may well stand in a text by chance. */
 const MIN_LENGTH = 12;
 
-/** Who holds a secret in this process now. They are not kept alive by being known. */
-let holders: WeakRef<Holder>[] = [];
-let sweepAt = SWEEP_AT;
+const known = new Map<string, Known>();
+const gone = new FinalizationRegistry<string>(forget);
 
-export function remember(holder: Holder): void {
-  if (holders.length >= sweepAt) {
-    holders = holders.filter((ref) => ref.deref() !== undefined);
-    sweepAt = Math.max(SWEEP_AT, holders.length * 2);
-  }
-  holders.push(new WeakRef(holder));
+/** `value` is a secret for as long as `holder` is there. That is not kept alive by it. */
+export function remember(holder: object, value: string): void {
+  if (value.length < MIN_LENGTH) return;
+  const one = known.get(value);
+  if (one) one.holders += 1;
+  else known.set(value, { holders: 1, spellings: spellingsOf(value) });
+  gone.register(holder, value);
 }
 
-/** Every secret that is in use and long enough to be looked for in a text. */
-export function* knownSecrets(): Generator<string> {
-  for (const ref of holders) {
-    const value = ref.deref()?.reveal();
-    if (value !== undefined && value.length >= MIN_LENGTH) yield value;
-  }
+/** Each secret that is in use, once, with its spellings. */
+export function* knownSecrets(): Generator<[value: string, spellings: readonly string[]]> {
+  for (const [value, { spellings }] of known) yield [value, spellings];
+}
+
+function forget(value: string): void {
+  const one = known.get(value);
+  if (!one) return;
+  one.holders -= 1;
+  if (one.holders === 0) known.delete(value);
+}
+
+function spellingsOf(value: string): string[] {
+  const bytes = Buffer.from(value);
+  // Without its end, which depends on what follows it in a longer text.
+  const base64 = bytes.subarray(0, bytes.length - (bytes.length % 3)).toString('base64');
+  return [...new Set([value, encodeURIComponent(value.toWellFormed()), base64])];
 }

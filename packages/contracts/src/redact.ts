@@ -8,8 +8,8 @@ import { maskKey } from './secret.ts';
  */
 export function redact(text: string): string {
   let shown = text;
-  for (const secret of knownSecrets())
-    for (const spelling of [secret, encodeURIComponent(secret), toBase64(secret)])
+  for (const [secret, spellings] of knownSecrets())
+    for (const spelling of spellings)
       if (shown.includes(spelling)) shown = shown.replaceAll(spelling, maskKey(secret));
   return withoutLookalikes(shown);
 }
@@ -66,10 +66,4 @@ function withoutLookalikes(text: string): string {
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null;
-}
-
-/** Without the end, which would depend on what follows it in a longer text. */
-function toBase64(secret: string): string {
-  const bytes = Buffer.from(secret);
-  return bytes.subarray(0, bytes.length - (bytes.length % 3)).toString('base64');
 }

@@ -10,7 +10,7 @@ export class Secret {
 
   constructor(value: string) {
     this.#value = value;
-    remember(this);
+    remember(this, value);
   }
 
   reveal(): string {
