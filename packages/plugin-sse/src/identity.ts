@@ -7,7 +7,9 @@ export interface Identity {
   apiKey(): Secret;
   /** The backend refused the key that is current now. */
   refused(error: unknown): void;
-  /** Runs after the key may have changed. Returns the unsubscribe function. */
+  /** Milliseconds until the key, which was refused, may be tried again; `undefined` while it is not. */
+  retryInMs(): number | undefined;
+  /** Runs after the key may have changed, or is taken again. Returns the unsubscribe function. */
   onChange(listener: () => void): () => void;
 }
 
@@ -19,8 +21,20 @@ export function identityOf(agentId: string, given: { agent?: Agent | undefined; 
       agentId,
       apiKey: () => agent.credential().apiKey,
       refused: (error) => agent.reportUnauthorized(error),
-      onChange: (listener) => agent.onChange(() => listener()),
+      retryInMs: () => agent.auth?.().retryInMs,
+      onChange: (listener) => {
+        const stops = [agent.onChange(() => listener()), agent.onAuth?.(() => listener())];
+        return () => {
+          for (const stop of stops) stop?.();
+        };
+      },
     };
   const key = new Secret(apiKey);
-  return { agentId, apiKey: () => key, refused: () => {}, onChange: () => () => {} };
+  return {
+    agentId,
+    apiKey: () => key,
+    refused: () => {},
+    retryInMs: () => undefined,
+    onChange: () => () => {},
+  };
 }

@@ -9,17 +9,25 @@ class FakeIdentity implements Identity {
   readonly agentId = 'bob';
   readonly refusals: unknown[] = [];
   key = 'sk_test_first';
+  /** Answered one after another, then that the key is not refused. */
+  waits: number[] = [];
+  retryInMs = () => this.waits.shift();
   apiKey = () => new Secret(this.key);
   refused = (error: unknown) => void this.refusals.push(error);
   onChange = () => () => {};
 }
 
-async function run(answer: Answer, target: Partial<StreamTarget> = {}, path = '/messages/stream') {
+async function run(
+  answer: Answer,
+  target: Partial<StreamTarget> = {},
+  { path = '/messages/stream', waits = [] as number[] } = {},
+) {
   const server = await stubServer((response, request, n) => {
     if (request.url === '/health') response.writeHead(404).end();
     else answer(response, request, n);
   });
   const identity = new FakeIdentity();
+  identity.waits = waits;
   const downs: { error: CleoError; retryInMs: number }[] = [];
   const happened: string[] = [];
   const listener: StreamListener = {
@@ -188,6 +196,28 @@ describe('a key that is refused', () => {
       await until(() => happened.includes('hi'));
     },
   );
+
+  it('is left for others to try, who ask more often, until they have been told that it is taken', async () => {
+    const began = performance.now();
+    // It may be tried in 100 ms; then it was, and refused; then it was taken.
+    const { identity, times } = await run(ok, {}, { waits: [100, 200] });
+    await until(() => times().length === 1);
+    expect(identity.waits).toEqual([]);
+    expect(performance.now() - began).toBeGreaterThanOrEqual(2 * 1_000 + 300);
+  });
+
+  it('is tried when nobody else does', async () => {
+    const { identity, times } = await run(ok, {}, { waits: [0, 0, 5_000] });
+    await until(() => times().length === 1);
+    expect(identity.waits).toEqual([5_000]);
+  });
+
+  it('is tried as soon as somebody was told that it is taken', async () => {
+    const { made, identity, times } = await run(ok, {}, { waits: [60_000] });
+    await until(() => identity.waits.length === 0);
+    made.keyChanged();
+    await until(() => times().length === 1);
+  });
 
   it('does not cut short a wait that the server asked for', async () => {
     const { identity, made, downs, times } = await run((response) =>

@@ -32,6 +32,8 @@ export interface StreamTarget {
 
 /** A transport that says to wait longer is asked again all the same. */
 const LONGEST_TURN_MS = 60_000;
+/** Others may try a refused key this long, and up to five times as long, before the stream does it itself. */
+const OTHERS_MS = 1_000;
 
 export interface StreamListener {
   /** Asked for each connection: the id after which the server is to go on. */
@@ -63,6 +65,8 @@ export class Stream {
   #key: Secret | undefined;
   /** The wait under way follows a key that was refused, or a stream that is not there: a new key ends it. */
   #endsWithNewKey = false;
+  /** The wait under way ends as soon as the key is not refused any more. */
+  #endsWithGoodKey = false;
 
   constructor(target: StreamTarget, listener: StreamListener, random: () => number = Math.random) {
     this.#target = target;
@@ -104,15 +108,40 @@ export class Stream {
 
   /** The key may have changed: what was refused, or not found, is tried with it at once. */
   keyChanged(): void {
-    if (this.#endsWithNewKey && this.outdated) this.#alarm.ring();
+    const ends = this.#endsWithGoodKey
+      ? this.#refusedForMs() === undefined
+      : this.#endsWithNewKey && this.outdated;
+    if (ends) this.#alarm.ring();
   }
 
   /** Waits until the backend may be asked. `false`: it need not be any more. */
   async #turn(signal: AbortSignal): Promise<boolean> {
     const { backend } = this.#target;
+    await this.#leaveToOthers(signal);
     for (let ms = backend?.knock?.() ?? 0; ms > 0 && !signal.aborted; ms = backend?.knock?.() ?? 0)
       await this.#alarm.wait(Math.min(ms * (1 + this.#random() / 10), LONGEST_TURN_MS), signal);
     return !signal.aborted;
+  }
+
+  /** A key that is refused is tried now and then, and not by everybody: here only while nobody else does. */
+  async #leaveToOthers(signal: AbortSignal): Promise<void> {
+    let ms = this.#refusedForMs();
+    if (ms === undefined) return;
+    this.#endsWithGoodKey = true;
+    do {
+      await this.#alarm.wait(ms + OTHERS_MS * (1 + 4 * this.#random()), signal);
+      ms = this.#refusedForMs();
+    } while (ms !== undefined && ms > 0 && !signal.aborted);
+    this.#endsWithGoodKey = false;
+  }
+
+  #refusedForMs(): number | undefined {
+    try {
+      return this.#target.identity.retryInMs();
+    } catch {
+      // Whoever holds the key cannot be asked for it: the next connection fails with that.
+      return undefined;
+    }
   }
 
   /** One connection. Resolves with the reason of its end. */
