@@ -184,9 +184,9 @@ export class Api {
   #try(request: ApiRequest, signal: AbortSignal): Promise<Tried> {
     const { breaker, lanes } = this.#backend;
     const { lane = 'main' } = request;
-    breaker.check();
+    breaker.check(kindOf(request));
     return lanes[lane].run(signal, async () => {
-      breaker.check();
+      breaker.check(kindOf(request));
       const identity = request.apiKey ? undefined : this.#identity;
       const leave = identity && this.#keyGate.enter(identity);
       try {
@@ -209,7 +209,7 @@ export class Api {
     const apiKey = key?.reveal();
     const http = this.#http(request, apiKey);
     const counted = this.#window.begin(use);
-    const pass = breaker.enter();
+    const pass = breaker.enter(kindOf(request));
     const tried: Tried = {};
     try {
       tried.answer = await follow(lanes[lane].pool, http, { ...limits, maxBytes }, signal);
@@ -219,7 +219,8 @@ export class Api {
     }
     counted(tried.answer);
     this.#hear(tried.answer);
-    if (isOutage(tried) && !signal.aborted) pass.failed(tried.failure);
+    if (isOutage(tried) && !signal.aborted)
+      pass.failed(tried.failure, { answered: tried.answer !== undefined });
     else if (tried.answer) pass.ok();
     else pass.cancelled();
     return tried;
@@ -260,6 +261,11 @@ interface Tried {
   failure?: unknown;
   /** After a 401: there is another key now. */
   hasOtherKey?: boolean;
+}
+
+/** What others see of the agent must not depend on whether a server that is there can show messages. */
+function kindOf({ lane }: ApiRequest): { bystander: boolean } {
+  return { bystander: lane === 'presence' };
 }
 
 /** The backend is not there, or has failed by itself: others would fare no better. */

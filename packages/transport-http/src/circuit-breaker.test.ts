@@ -116,6 +116,21 @@ describe('a circuit breaker', () => {
     expect(breaker.knock()).toBe(0);
   });
 
+  it('lets a bystander pass while the failures are answers, and learns nothing from it', () => {
+    const { breaker } = breakerAt();
+    for (let n = 0; n < 5; n += 1) breaker.enter().failed(new Error('status 500'), { answered: true });
+    breaker.check({ bystander: true });
+    breaker.enter({ bystander: true }).failed(new Error('status 500'), { answered: true });
+    breaker.enter({ bystander: true }).ok();
+    expect(refusal(breaker).retryAfterMs).toBe(1_000);
+    const unreachable = breakerAt();
+    unreachable.fail(5);
+    expect(() => unreachable.breaker.enter({ bystander: true })).toThrow();
+    const closed = breakerAt();
+    for (let n = 0; n < 5; n += 1) closed.breaker.enter({ bystander: true }).failed(new Error('refused'));
+    expect(closed.breaker.open).toBe(true);
+  });
+
   it('begins anew once it was closed', () => {
     const { clock, breaker, fail } = breakerAt();
     fail(5);

@@ -4,11 +4,18 @@ import { backoff, CleoError, errorText } from '@cleocode/contracts';
 export interface Pass {
   /** The backend answered, whatever it said short of a failure of its own. */
   ok(): void;
-  failed(error: unknown): void;
+  /** `answered`: it did answer, with a failure of its own. */
+  failed(error: unknown, how?: { answered: boolean }): void;
   /** It was given up on our side: it proves nothing. */
   cancelled(): void;
 }
 
+export interface Request {
+  /** What it asks for has nothing to do with the failures of the others, and matters while they last. */
+  bystander?: boolean;
+}
+
+const NOTHING_LEARNED: Pass = { ok() {}, failed() {}, cancelled() {} };
 const FAILURES = 5;
 const BASE_MS = 1_000;
 const CAP_MS = 30_000;
@@ -23,6 +30,8 @@ export class CircuitBreaker {
   readonly #random: () => number;
   #failures = 0;
   #lastFailure: unknown;
+  /** The backend is there: its latest failure was an answer. */
+  #answers = false;
   /** How often in a row it was opened. */
   #opened = 0;
   #openUntil = 0;
@@ -51,8 +60,8 @@ export class CircuitBreaker {
   }
 
   /** Throws `E_TRANSPORT_UNREACHABLE` when a request would not be let through now. */
-  check(): void {
-    if (!this.open) return;
+  check({ bystander = false }: Request = {}): void {
+    if (!this.open || (bystander && this.#answers)) return;
     const wait = this.#openUntil - this.#now();
     if (!this.#probing && wait <= 0) return;
     // While a probe is on its way nobody knows; the least is what a failed one would cost.
@@ -90,8 +99,9 @@ export class CircuitBreaker {
   }
 
   /** {@link check}, and lets a request through. */
-  enter(): Pass {
-    this.check();
+  enter(request: Request = {}): Pass {
+    this.check(request);
+    if (request.bystander && this.open) return NOTHING_LEARNED;
     const probe = this.open;
     this.#probing ||= probe;
     this.#knocked = false;
@@ -106,8 +116,9 @@ export class CircuitBreaker {
         this.#opened = 0;
         if (recovered) this.#onRecovered();
       },
-      failed: (error) => {
+      failed: (error, { answered } = { answered: false }) => {
         end();
+        this.#answers = answered;
         this.#failures += 1;
         this.#lastFailure = error;
         // What was on its way when it opened says nothing new.

@@ -190,6 +190,16 @@ describe('a backend that comes back', () => {
     expect((await failing(transport.poll())).error).toMatchObject({ details: { circuit: 'open' } });
   });
 
+  it('gets heartbeats while it answers everything else with errors, and is not taken for well because of them', async () => {
+    const server = await stub(({ path }) => (path.endsWith('/heartbeat') ? {} : 500));
+    const transport = await connected(server.url);
+    for (let n = 0; n < 5; n += 1) await failing(transport.poll());
+    const asked = server.received.length;
+    for (let n = 0; n < 3; n += 1) await transport.heartbeat({ status: 'busy' });
+    expect(server.received).toHaveLength(asked + 3);
+    expect((await failing(transport.poll())).error).toMatchObject({ details: { circuit: 'open' } });
+  });
+
   it('is found open by all who share it', async () => {
     const { proxy, url } = await proxied();
     const [alice, bob] = [await connected(url), await connected(url, { agentId: 'bob' })];
