@@ -1,12 +1,12 @@
-import { type Agent, Secret } from '@cleocode/contracts';
+import { type Agent, isKeyRefused, refreshCredential, Secret } from '@cleocode/contracts';
 
 /** Who asks for a stream. */
 export interface Identity {
   readonly agentId: string;
   /** Asked for each connection, so that a rotation is seen at once. */
   apiKey(): Secret;
-  /** The backend refused the key that is current now. */
-  refused(error: unknown): void;
+  /** The backend refused this key. Resolves with whether another one is current now. */
+  refused(apiKey: Secret, error: unknown): Promise<boolean>;
   /** Milliseconds until the key, which was refused, may be tried again; `undefined` while it is not. */
   retryInMs(): number | undefined;
   /** Runs after the key may have changed, or is taken again. Returns the unsubscribe function. */
@@ -20,7 +20,11 @@ export function identityOf(agentId: string, given: { agent?: Agent | undefined; 
     return {
       agentId,
       apiKey: () => agent.credential().apiKey,
-      refused: (error) => agent.reportUnauthorized(error),
+      refused: async (apiKey, error) => {
+        if (isKeyRefused(error)) return refreshCredential(agent, apiKey, error);
+        agent.reportUnauthorized(error);
+        return false;
+      },
       retryInMs: () => agent.auth?.().retryInMs,
       onChange: (listener) => {
         const stops = [agent.onChange(() => listener()), agent.onAuth?.(() => listener())];
@@ -33,7 +37,7 @@ export function identityOf(agentId: string, given: { agent?: Agent | undefined; 
   return {
     agentId,
     apiKey: () => key,
-    refused: () => {},
+    refused: async () => false,
     retryInMs: () => undefined,
     onChange: () => () => {},
   };

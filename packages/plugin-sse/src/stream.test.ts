@@ -13,7 +13,13 @@ class FakeIdentity implements Identity {
   waits: number[] = [];
   retryInMs = () => this.waits.shift();
   apiKey = () => new Secret(this.key);
-  refused = (error: unknown) => void this.refusals.push(error);
+  /** What its holder puts in place of the key when that is refused. */
+  other: string | undefined;
+  refused = async (refused: Secret, error: unknown) => {
+    this.refusals.push(error);
+    this.key = this.other ?? this.key;
+    return this.key !== refused.reveal();
+  };
   onChange = () => () => {};
 }
 
@@ -180,6 +186,39 @@ describe('a key that is refused', () => {
     expect(identity.refusals).toEqual([]);
     expect(server.requests[1]?.headers.authorization).toBe('Bearer sk_test_second');
     expect(server.requests[1]!.at - server.requests[0]!.at).toBeLessThan(3_000);
+  });
+
+  it('is tried at once with another that its holder has', async () => {
+    const { identity, happened, server, downs } = await run((response, request, n) => {
+      identity.other = 'sk_test_second';
+      if (n > 1) ok(response, request, n);
+      else response.writeHead(401).end();
+    });
+    await until(() => happened.includes('hi'));
+    expect(downs.map(({ retryInMs }) => retryInMs)).toEqual([0]);
+    expect(server.requests[1]?.headers.authorization).toBe('Bearer sk_test_second');
+  });
+
+  it('and another one, and the next, are not tried without a pause', async () => {
+    let n = 0;
+    const { identity, downs } = await run((response) => {
+      n += 1;
+      identity.other = `sk_test_${n}`;
+      response.writeHead(401).end();
+    });
+    await until(() => downs.length === 3);
+    expect(downs.map(({ retryInMs }) => retryInMs)).toEqual([0, 2_000, 6_000]);
+  });
+
+  it('is waited for no longer than the stream', async () => {
+    const { identity, end } = await run((response) => response.writeHead(401).end());
+    const asked = Promise.withResolvers<void>();
+    identity.refused = () => {
+      asked.resolve();
+      return new Promise(() => {});
+    };
+    await asked.promise;
+    await end();
   });
 
   it.each([401, 403, 204, 404])(

@@ -4,6 +4,7 @@ import {
   isAuthError,
   type Secret,
   type Transport,
+  withDeadline,
 } from '@cleocode/contracts';
 import { Alarm } from '@cleocode/intake';
 import { Connection, type StreamEvent } from './connection.ts';
@@ -32,6 +33,8 @@ export interface StreamTarget {
 
 /** A transport that says to wait longer is asked again all the same. */
 const LONGEST_TURN_MS = 60_000;
+/** Whoever holds the key looks into a file, or asks somebody near. */
+const LOOK_MS = 10_000;
 /** Others may try a refused key this long, and up to five times as long, before the stream does it itself. */
 const OTHERS_MS = 1_000;
 
@@ -65,6 +68,8 @@ export class Stream {
   #key: Secret | undefined;
   /** The wait under way follows a key that was refused, or a stream that is not there: a new key ends it. */
   #endsWithNewKey = false;
+  /** The key of the latest connection had just taken the place of a refused one. */
+  #isAnother = false;
   /** The wait under way ends as soon as the key is not refused any more. */
   #endsWithGoodKey = false;
 
@@ -94,7 +99,10 @@ export class Stream {
       this.#upAt = undefined;
       if (signal.aborted) return;
       this.#endsWithNewKey = isAuthError(error) || error.code === 'E_STREAM_UNAVAILABLE';
-      const retryInMs = this.#isReplaced(error) ? 0 : this.#policy.delay(error, goodMs);
+      const isReplaced = await this.#isReplaced(error, signal);
+      if (signal.aborted) return;
+      const retryInMs = isReplaced && !this.#isAnother ? 0 : this.#policy.delay(error, goodMs);
+      this.#isAnother = isReplaced;
       this.#listener.onDown(error, retryInMs);
       await this.#alarm.wait(retryInMs, signal);
       this.#endsWithNewKey = false;
@@ -193,15 +201,16 @@ export class Stream {
     connection.setTimes(this.#times);
   }
 
-  /** Whether the key that was refused is not the current one any more; whoever holds that is told of a refusal. */
-  #isReplaced(error: CleoError): boolean {
+  /** Whether the key that was refused is not the current one any more; whoever holds that looks for another. */
+  async #isReplaced(error: CleoError, signal: AbortSignal): Promise<boolean> {
     if (!isAuthError(error)) return false;
     try {
       if (this.outdated) return true;
-      this.#target.identity.refused(error);
+      const looking = this.#target.identity.refused(this.#key!, error);
+      return await withDeadline(looking, LOOK_MS, () => error, signal);
     } catch {
       // Whoever holds the key cannot be asked for it: the next connection fails with that.
+      return false;
     }
-    return false;
   }
 }
