@@ -20,8 +20,18 @@ export class AgentProcess {
   readonly #waiting = new Set<() => void>();
   #ended: Exit | undefined;
 
-  constructor(command: string, args: string[], options: { cwd: string; env: NodeJS.ProcessEnv }) {
-    this.#child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+  /** `input`: what it is given on stdin. Default: nothing. */
+  constructor(
+    command: string,
+    args: string[],
+    { input, ...options }: { cwd: string; env: NodeJS.ProcessEnv; input?: string | undefined },
+  ) {
+    this.#child = spawn(command, args, {
+      ...options,
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    });
+    this.#child.stdin?.on('error', () => {}); // One that does not read it says why when it ends.
+    this.#child.stdin?.end(input);
     this.#child.stderr!.on('data', (chunk: Buffer) => {
       this.output += chunk.toString();
     });

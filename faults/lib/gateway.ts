@@ -23,6 +23,8 @@ export interface Seen {
   agentId: string | undefined;
   /** Whether it carried a key. */
   authorized: boolean;
+  /** Which one: the how-manieth of all that came by, from 0. */
+  key: number | undefined;
   lastEventId: string | undefined;
   /** Milliseconds on the monotonic clock. */
   at: number;
@@ -43,12 +45,19 @@ export type Fault =
   | 'stall'
   /** Reaches the backend this much later. */
   | { delayMs: number }
+  /** Reaches the backend once that has happened. */
+  | { after: Promise<unknown> }
+  /** The backend's answer comes through once that has happened. */
+  | { answerAfter: Promise<unknown> }
   /** Reaches the backend without this header. */
   | { without: string }
   /** The backend's answer, changed on its way. */
   | { change: (body: string) => string; headers?: Record<string, string> }
   /** Of a stream: each piece goes here instead of to the client. */
   | { through: (piece: Buffer, relay: Relay) => void };
+
+const ISSUES_KEYS = /\/agents(\/[^/]+\/(generate|rotate)-key)?$/;
+const KEY = /sk_live_[0-9a-f]{64}/g;
 
 /**
  * Stands between agents and the backend and does to single requests what a bad network, a bad proxy or a bad backend does.
@@ -57,6 +66,8 @@ export type Fault =
 export class Gateway {
   readonly url: string;
   readonly seen: Seen[] = [];
+  /** Every key that a request or the answer to one carried, in this order. */
+  readonly keys: string[] = [];
   /** Every stream the backend has ever opened, oldest first. */
   readonly streams: Relay[] = [];
   /** Asked for each request; nothing means that it passes. */
@@ -113,6 +124,7 @@ export class Gateway {
       query,
       agentId: headers['x-agent-id'] as string | undefined,
       authorized: headers.authorization !== undefined,
+      key: headers.authorization === undefined ? undefined : this.#numberOf(headers.authorization.slice(7)),
       lastEventId: headers['last-event-id'] as string | undefined,
       at: performance.now(),
     };
@@ -148,6 +160,7 @@ export class Gateway {
       return;
     }
     if (given && 'delayMs' in given) await new Promise((resolve) => setTimeout(resolve, given.delayMs));
+    if (given && 'after' in given) await given.after;
     const headers = { ...incoming.headers };
     if (given && 'without' in given) delete headers[given.without];
     const answer = await this.#pass(incoming, headers);
@@ -160,7 +173,22 @@ export class Gateway {
     const forwarded = request(new URL(url!, this.#backend()), { method, headers, agent: false });
     incoming.pipe(forwarded);
     const [answer] = (await once(forwarded, 'response')) as [IncomingMessage];
+    if (ISSUES_KEYS.test(url!)) this.#keepKeysOf(answer);
     return answer;
+  }
+
+  /** A key whose answer is lost is a key as well. */
+  #keepKeysOf(answer: IncomingMessage): void {
+    let body = '';
+    answer.on('data', (chunk: Buffer) => {
+      body += chunk;
+      for (const [key] of body.matchAll(KEY)) this.#numberOf(key);
+    });
+  }
+
+  #numberOf(key: string): number {
+    if (!this.keys.includes(key)) this.keys.push(key);
+    return this.keys.indexOf(key);
   }
 
   #relay(fault: Fault | undefined, seen: Seen, answer: IncomingMessage, outgoing: ServerResponse): void {
@@ -190,6 +218,12 @@ async function passOn(
     return;
   }
   const headers = { ...answer.headers };
+  if (typeof fault === 'object' && 'answerAfter' in fault) {
+    const body = await buffer(answer);
+    await fault.answerAfter;
+    outgoing.writeHead(answer.statusCode!, headers).end(body);
+    return;
+  }
   if (fault === 'stall') {
     const body = await buffer(answer);
     outgoing.writeHead(answer.statusCode!, headers).write(body.subarray(0, body.length / 2));

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dock, openDock } from '@cleocode/signaldock';
 import { HttpTransport } from '@cleocode/transport-http';
 import { AgentProcess } from './agent-process.ts';
+import { exposedBy } from './exposed.ts';
 import { Gateway } from './gateway.ts';
 import { Ledger } from './ledger.ts';
 import type { SenderOptions } from './sender.ts';
@@ -14,6 +15,8 @@ import type { SenderOptions } from './sender.ts';
 const ROOT = join(import.meta.dirname, '../..');
 /** The command under test. */
 export const CLEO = join(ROOT, 'packages/cleo/src/bin.js');
+/** How often it is looked at what others can read of the processes, in milliseconds. */
+const LOOK_MS = 250;
 /** Gives the agents under test the handler that keeps the ledger. */
 export const CONFIG = join(import.meta.dirname, '../fixtures/ledger.config.ts');
 
@@ -37,7 +40,7 @@ export class Workbench {
   readonly stateDir = join(this.folder, 'state/.cleo');
   readonly ledger = new Ledger(join(this.folder, 'ledger.jsonl'));
   readonly gate = join(this.folder, 'gate');
-  /** Keys given out beside those in the agent's store; none may show up anywhere either. */
+  /** Keys given out beside those in the agent's store and those that the gateway sees; none may show up anywhere either. */
   readonly keys: string[] = [];
   /** What was measured. */
   readonly figures: string[] = [];
@@ -45,6 +48,8 @@ export class Workbench {
   serverEnv: Record<string, string> = {};
   readonly #processes: AgentProcess[] = [];
   readonly #cleanUps: (() => void | Promise<void>)[] = [];
+  readonly #exposed = new Set<string>();
+  readonly #looking = setInterval(() => this.#look(), LOOK_MS).unref();
   #random: number;
   #dock: Dock | undefined;
   #server: AgentProcess | undefined;
@@ -95,11 +100,18 @@ export class Workbench {
     return this.spawn([CLEO, 'agent', 'start', id, '--config', CONFIG, '--json', ...args], env);
   }
 
-  spawn(args: string[], env: Record<string, string | number> = {}): AgentProcess {
+  /** Starts a Node process; a `cleo` command tells all it can, so that the search for keys sees it. */
+  spawn(
+    [program, ...args]: string[],
+    env: Record<string, string | number> = {},
+    input?: string,
+  ): AgentProcess {
+    const loud = program === CLEO ? ['--log-level', 'debug'] : [];
     const extra = Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)]));
-    const child = new AgentProcess(process.execPath, args, {
+    const child = new AgentProcess(process.execPath, [program!, ...loud, ...args], {
       cwd: this.folder,
       env: { ...this.env, ...extra },
+      input,
     });
     this.#processes.push(child);
     return child;
@@ -112,7 +124,8 @@ export class Workbench {
     const { code, output } = await this.cleo('agent', 'register', agent, ...at);
     if (code !== 0) throw new Error(`register failed: ${output}`);
     const dock = await this.dock();
-    for (const agentId of others) await dock.registerAgent({ agentId, name: agentId });
+    for (const agentId of others)
+      this.keys.push((await dock.registerAgent({ agentId, name: agentId })).apiKey);
   }
 
   /** An agent in this process that speaks to the backend through the gateway, or to the address given. */
@@ -240,6 +253,21 @@ export class Workbench {
     this.#cleanUps.push(cleanUp);
   }
 
+  /** Every key that anybody was given, also those that work no more; beside those in the agent's store. */
+  issued(): string[] {
+    return [...this.keys, ...(this.#gateway?.keys ?? [])];
+  }
+
+  /** The addresses of all requests. */
+  addresses(): string {
+    return (this.#gateway?.seen ?? []).map(({ path, query }) => `${path}?${query}`).join('\n');
+  }
+
+  /** What others could read of the processes while they ran. */
+  exposed(): string {
+    return [...this.#exposed].join('\n');
+  }
+
   /** Everything any process printed. */
   get outputs(): string {
     return this.#processes.map(({ output }) => output).join('\n');
@@ -262,10 +290,16 @@ export class Workbench {
   }
 
   async dispose(): Promise<void> {
+    clearInterval(this.#looking);
     await this.release();
     await this.#gateway?.close();
     for (const cleanUp of this.#cleanUps.reverse()) await cleanUp();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #look(): void {
+    for (const { pid } of this.#processes.filter(({ running }) => running))
+      for (const text of exposedBy(pid)) this.#exposed.add(text);
   }
 }
 
