@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { globSync, writeFileSync } from 'node:fs';
+import { globSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Workbench } from './workbench.ts';
 
@@ -33,11 +33,17 @@ export class WallClock {
 
   /** So many hours off from here on, as soon as a process looks again: within a second. */
   jump(hours: number): void {
-    writeFileSync(this.#file, `${hours < 0 ? '' : '+'}${hours * 3_600}\n`);
+    this.#set(`${hours < 0 ? '' : '+'}${hours * 3_600}`);
   }
 
   /** So many times as fast from here on. */
   run(speed: number): void {
-    writeFileSync(this.#file, `+0 x${speed}\n`);
+    this.#set(`+0 x${speed}`);
+  }
+
+  /** At once: a process may look at any moment. */
+  #set(text: string): void {
+    writeFileSync(`${this.#file}.next`, `${text}\n`);
+    renameSync(`${this.#file}.next`, this.#file);
   }
 }

@@ -91,7 +91,10 @@ const jumps: Scenario = {
       beats.push(count(HEARTBEAT));
       // Each wait is up to a tenth shorter; a clock that goes ahead causes one more.
       const [least, most] = [beatsMeant - 2, beatsMeant / 0.9 + 2];
-      ok(beats.at(-1)! >= least && beats.at(-1)! <= most, `${hours} h: ${beats.at(-1)} heartbeats of ${beatsMeant}`);
+      ok(
+        beats.at(-1)! >= least && beats.at(-1)! <= most,
+        `${hours} h: ${beats.at(-1)} heartbeats of ${beatsMeant}`,
+      );
       ok(count(STREAM) <= 1, `${hours} h: ${count(STREAM)} streams`);
       ok(requests.length <= 40, `${hours} h: ${requests.length} requests`);
     }
