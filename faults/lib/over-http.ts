@@ -1,3 +1,4 @@
+import { ok } from 'node:assert/strict';
 import type { AgentProcess } from './agent-process.ts';
 import { Gateway, type Seen } from './gateway.ts';
 import type { Relay } from './relay.ts';
@@ -55,4 +56,12 @@ export async function nextStreamRequest(gateway: Gateway, seen: number, ms = 45_
   const next = () => gateway.seen.slice(seen).find(({ path }) => path === STREAM);
   await until('the stream is asked for again', () => next() !== undefined, ms);
   return next()!;
+}
+
+/** Asserts that at least so many messages came by the agent's stream, or were fetched on its behalf. */
+export function broughtByStream(bench: Workbench, least: number): void {
+  const starts = bench.ledger.starts();
+  const count = starts.filter(({ source }) => source === 'sse').length;
+  ok(count >= least, `the stream brought ${count}`);
+  bench.measured(`the stream brought ${count} of ${starts.length}`);
 }

@@ -1,4 +1,3 @@
-import { ok } from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -10,6 +9,7 @@ import { AgentProcess } from './agent-process.ts';
 import { exposedBy } from './exposed.ts';
 import { Gateway } from './gateway.ts';
 import { Ledger } from './ledger.ts';
+import { Measurements } from './measurements.ts';
 import type { SenderOptions } from './sender.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -33,7 +33,7 @@ export interface RunOptions {
 export type Backend = 'embedded' | 'http' | 'polling';
 
 /** A scenario's own world: a state folder, the processes it starts, and what they leave behind. */
-export class Workbench {
+export class Workbench extends Measurements {
   readonly full: boolean;
   readonly backend: Backend;
   readonly folder = mkdtempSync(join(tmpdir(), 'cleo-faults-'));
@@ -42,8 +42,6 @@ export class Workbench {
   readonly gate = join(this.folder, 'gate');
   /** Keys given out beside those in the agent's store and those that the gateway sees; none may show up anywhere either. */
   readonly keys: string[] = [];
-  /** What was measured. */
-  readonly figures: string[] = [];
   /** What server processes are given beside the environment of all. */
   serverEnv: Record<string, string> = {};
   readonly #processes: AgentProcess[] = [];
@@ -58,6 +56,7 @@ export class Workbench {
   #files = 0;
 
   constructor({ full, seed, backend }: RunOptions) {
+    super();
     this.full = full;
     this.backend = backend;
     this.#random = seed >>> 0;
@@ -227,26 +226,6 @@ export class Workbench {
     writeFileSync(file, text);
     this.onCleanUp(() => rmSync(file, { force: true }));
     return file;
-  }
-
-  /** Asserts that no more than `most` milliseconds passed from `since`, by the monotonic clock, until `at`. */
-  within(most: number, since: number, what: string, at = performance.now()): void {
-    const took = Math.round(at - since);
-    ok(took <= most, `${what}: ${took} ms, allowed are ${most}`);
-    this.measured(`${what}: ${took} of ${most} ms`);
-  }
-
-  /** Asserts that at least so many messages came by the agent's stream, or were fetched on its behalf. */
-  broughtByStream(least: number): void {
-    const starts = this.ledger.starts();
-    const count = starts.filter(({ source }) => source === 'sse').length;
-    ok(count >= least, `the stream brought ${count}`);
-    this.measured(`the stream brought ${count} of ${starts.length}`);
-  }
-
-  /** Stands below the scenario in what the run prints. */
-  measured(figure: string): void {
-    this.figures.push(figure);
   }
 
   onCleanUp(cleanUp: () => void | Promise<void>): void {

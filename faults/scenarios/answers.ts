@@ -2,7 +2,7 @@ import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault } from '../lib/gateway.ts';
 import { nothingLost } from '../lib/ledger.ts';
-import { ACK, FAST, live, POLL, STREAM, sendTo, stranger } from '../lib/over-http.ts';
+import { ACK, broughtByStream, FAST, live, POLL, STREAM, sendTo, stranger } from '../lib/over-http.ts';
 import type { Scenario } from '../lib/scenario.ts';
 import { CLEO, until } from '../lib/workbench.ts';
 
@@ -142,7 +142,7 @@ const lostAnswers: Scenario = {
     deepEqual(new Set(starts.map(({ id }) => id)), ids);
     equal(starts.length, 1_000, 'each once');
     equal(new Set(starts.map(({ content }) => content)).size, 1_000, 'none is there twice');
-    bench.broughtByStream(900);
+    broughtByStream(bench, 900);
   },
 };
 

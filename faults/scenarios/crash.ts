@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nothingLost } from '../lib/ledger.ts';
-import { live } from '../lib/over-http.ts';
+import { broughtByStream, live } from '../lib/over-http.ts';
 import type { Scenario } from '../lib/scenario.ts';
 import { until } from '../lib/workbench.ts';
 
@@ -40,7 +40,7 @@ const kills: Scenario = {
     ok(repeated <= rounds, `${repeated} ids were started more than once`);
     if (bench.backend !== 'http') return;
     // How much of it the stream brings depends on how far behind the handler is.
-    bench.broughtByStream(0);
+    broughtByStream(bench, 0);
     ok((await bench.gateway()).streams.length > rounds / 2, 'it was killed with streams open');
   },
 };

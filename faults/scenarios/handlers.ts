@@ -1,6 +1,6 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { nothingLost, orderKept } from '../lib/ledger.ts';
-import { live } from '../lib/over-http.ts';
+import { broughtByStream, live } from '../lib/over-http.ts';
 import type { Scenario } from '../lib/scenario.ts';
 import { until } from '../lib/workbench.ts';
 
@@ -102,7 +102,7 @@ const order: Scenario = {
     nothingLost(sent, bench.ledger.handled());
     equal(bench.ledger.starts().length, 10_000, 'each once');
     orderKept(bench.ledger.starts());
-    if (bench.backend === 'http') bench.broughtByStream(100);
+    if (bench.backend === 'http') broughtByStream(bench, 100);
   },
 };
 
@@ -127,7 +127,7 @@ const mentions: Scenario = {
     equal((await agent.stop()).code, 0);
     equal(bench.ledger.starts().length, 500, 'the copy and the conversation are one message');
     orderKept(bench.ledger.starts());
-    if (bench.backend === 'http') bench.broughtByStream(20);
+    if (bench.backend === 'http') broughtByStream(bench, 20);
   },
 };
 
