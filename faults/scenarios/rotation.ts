@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentProcess } from '../lib/agent-process.ts';
 import { liveKeys, ROTATION } from '../lib/keys.ts';
 import { nothingLost, orderKept } from '../lib/ledger.ts';
-import { FAST, live, POLL } from '../lib/over-http.ts';
+import { broughtByStream, FAST, live, POLL } from '../lib/over-http.ts';
 import type { Scenario } from '../lib/scenario.ts';
 import { until, type Workbench } from '../lib/workbench.ts';
 
@@ -88,7 +88,7 @@ async function underLoad(
   bench.measured(
     `${rotations} rotations, ${sent.length} messages and as many answers, ${polls} polls, ${gateway.streams.length} streams of which the agent was never without one; ${refused} of ${seen.length} requests were refused and sent again`,
   );
-  bench.broughtByStream(1);
+  broughtByStream(bench, 1);
 }
 
 /** Sends at an even pace through the network, and answers the ids. A send that fails fails the scenario. */
