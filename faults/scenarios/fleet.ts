@@ -28,10 +28,13 @@ const restarts: Scenario = {
       server.signal(signal);
       await server.exit;
       const down = performance.now();
+      const dock = await bench.dock();
+      const messages = await Promise.all(
+        ids.map((id) => dock.send('alice', id, { content: 'welcome back' })),
+      );
+      sent.push(...messages.map(({ id }) => id));
       await bench.serve();
       const upAfter = Math.round(performance.now() - down);
-      const dock = await bench.dock();
-      for (const id of ids) sent.push((await dock.send('alice', id, { content: 'welcome back' })).id);
       await until('all are back', () => backIn(gateway, beforeStreams) === AGENTS, 60_000);
       const requests = gateway.seen.slice(before).filter(({ path }) => path === STREAM);
       const peak = busiestSecond(requests.map(({ at }) => at));
