@@ -474,7 +474,7 @@ describe('followed groups beside a live source', () => {
     expect(made.slice(2)).toEqual(['poll', 'poll', 'groups', 'poll']);
   });
 
-  it('that could not be read are tried again in the next cycle', async () => {
+  it('that could not be read are tried again in one of the next cycles', async () => {
     const { transport, made } = await resting();
     await pass(4 * 36_001);
     transport.beforeFetch = () => {
@@ -485,7 +485,8 @@ describe('followed groups beside a live source', () => {
     expect(count(made, 'failed')).toBeGreaterThan(0);
     transport.beforeFetch = () => {};
     transport.say('g7', '@bot');
-    await pass(36_001);
+    // A failure is waited out first, and a cycle that comes meanwhile does without them.
+    await pass(3 * 36_001);
     expect(inbox.contents).toEqual(['@bot']);
   });
 
