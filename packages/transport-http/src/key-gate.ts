@@ -3,6 +3,8 @@ import type { Identity } from './api.ts';
 
 /** While one request finds out whether a refused key is taken again, the others come back this much later. */
 const AFTER_PROBE_MS = 1_000;
+/** Another key may be stored at any moment, and to ask here costs nothing. */
+const LOOK_AGAIN_MS = 3_000;
 
 /** Holds requests back while their key is known to be refused: only now and then one may try it. */
 export class KeyGate {
@@ -24,7 +26,7 @@ export class KeyGate {
 }
 
 function heldBack(agentId: string, waitMs: number): WireError {
-  const retryAfterMs = Math.ceil(waitMs);
+  const retryAfterMs = Math.ceil(Math.min(waitMs, LOOK_AGAIN_MS));
   return new WireError(
     'E_AUTH_UNAUTHORIZED',
     `the backend refused the key of "${agentId}"; it is tried again in ${Math.ceil(waitMs / 1_000)} s`,
