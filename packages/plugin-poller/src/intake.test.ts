@@ -1,5 +1,5 @@
 import { CleoError, type Realtime, type RealtimeState, WireError } from '@cleocode/contracts';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { FakeInbox } from './inboxes.test.kit.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 import { GroupTransport, PushingTransport, RecordingTransport } from './transports.test.kit.ts';
@@ -475,6 +475,9 @@ describe('followed groups beside a live source', () => {
   });
 
   it('that could not be read are tried again in one of the next cycles', async () => {
+    // Each wait as long as it can be.
+    vi.spyOn(Math, 'random').mockReturnValue(1 - Number.EPSILON);
+    onTestFinished(() => void vi.restoreAllMocks());
     const { transport, made } = await resting();
     await pass(4 * 36_001);
     transport.beforeFetch = () => {
