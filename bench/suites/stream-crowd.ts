@@ -1,3 +1,4 @@
+import diagnostics from 'node:diagnostics_channel';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +18,13 @@ const agents = Array.from({ length: AGENTS }, (_, index) => `agent-${index}`);
 const { file, keys } = await backendOf(folder, 'crowd', agents);
 const server = await startServer({ kind: 'dock', file });
 
-/** When each agent's stream was live again. */
+/** When each stream was answered. */
+let answered: number[] = [];
+diagnostics.subscribe('undici:request:headers', (message) => {
+  const { request, response } = message as { request: { path: string }; response: { statusCode: number } };
+  if (request.path === '/messages/stream' && response.statusCode === 200) answered.push(performance.now());
+});
+/** When each agent was live again. */
 const returned = new Map<string, number>();
 const live = new Set<string>();
 const before = rssOf(process.pid);
@@ -32,24 +39,25 @@ globalThis.gc?.();
 const perAgent = (rssOf(process.pid) - before) / AGENTS / 1024;
 
 returned.clear();
+answered = [];
 await server.stop();
 await sleep(AWAY_MS);
 const again = await startServer({ kind: 'dock', file, port: Number(new URL(server.url).port) });
 const back = performance.now();
 await until(() => returned.size === AGENTS);
-const worst = busiestSecond([...returned.values()]) / AGENTS;
+const worst = busiestSecond(answered) / AGENTS;
 const last = (Math.max(...returned.values()) - back) / 1_000;
 await Promise.all(kernels.map((kernel) => kernel.stop()));
 await again.stop();
 rmSync(folder, { recursive: true });
 report([
   {
-    what: `${AGENTS} agents, server restarted: back in the busiest second`,
+    what: `${AGENTS} agents, server restarted: streams in the busiest second`,
     value: worst * 100,
     unit: '%',
     target: '≤ 20',
     met: worst <= 0.2,
-    note: `the last after ${last.toFixed(1)} s`,
+    note: `the last is live after ${last.toFixed(1)} s`,
   },
   { what: `${AGENTS} agents in one process: memory of one`, value: perAgent, unit: 'KiB' },
 ]);

@@ -116,6 +116,15 @@ describe('a circuit breaker', () => {
     expect(breaker.knock()).toBe(0);
   });
 
+  it('has many who knock come again one after the other, within ten seconds', () => {
+    const { breaker, fail } = breakerAt();
+    fail(5);
+    const waits = Array.from({ length: 500 }, () => breaker.knock());
+    expect(waits[0]).toBe(1_000);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(11_000);
+    expect(new Set(waits.map((ms) => Math.floor(ms / 1_000))).size).toBeGreaterThanOrEqual(10);
+  });
+
   it('lets a bystander pass while the failures are answers, and learns nothing from it', () => {
     const { breaker } = breakerAt();
     for (let n = 0; n < 5; n += 1) breaker.enter().failed(new Error('status 500'), { answered: true });

@@ -19,6 +19,9 @@ const NOTHING_LEARNED: Pass = { ok() {}, failed() {}, cancelled() {} };
 const FAILURES = 5;
 const BASE_MS = 1_000;
 const CAP_MS = 30_000;
+/** Those who are held back come again one after the other: so far apart on average, and all within this. */
+const APART_MS = 100;
+const ALL_WITHIN_MS = 10_000;
 
 /**
  * Keeps a backend that does not answer from being asked by everybody: after five failures in a row it lets one request
@@ -38,6 +41,8 @@ export class CircuitBreaker {
   #probing = false;
   /** The latest try was somebody else's. */
   #knocked = false;
+  /** How many knocked in vain since the latest try. */
+  #heldBack = 0;
   #onRecovered: () => void = () => {};
 
   constructor(
@@ -86,8 +91,8 @@ export class CircuitBreaker {
   knock(): number {
     if (!this.open) return 0;
     const wait = this.#openUntil - this.#now();
-    if (this.#probing || (this.#knocked && wait > -CAP_MS)) return Math.max(wait, BASE_MS);
-    if (wait > 0) return wait;
+    if (this.#probing || (this.#knocked && wait > -CAP_MS)) return this.#holdBack(Math.max(wait, BASE_MS));
+    if (wait > 0) return this.#holdBack(wait);
     this.#knocked = true;
     this.#pause();
     return 0;
@@ -114,6 +119,7 @@ export class CircuitBreaker {
         const recovered = this.#failures > 0;
         this.#failures = 0;
         this.#opened = 0;
+        this.#heldBack = 0;
         if (recovered) this.#onRecovered();
       },
       failed: (error, { answered } = { answered: false }) => {
@@ -128,7 +134,15 @@ export class CircuitBreaker {
     };
   }
 
+  /** A backend that is back would otherwise meet everybody at once: all agents of a process share this. */
+  #holdBack(ms: number): number {
+    const within = Math.min(this.#heldBack * APART_MS, ALL_WITHIN_MS);
+    this.#heldBack += 1;
+    return ms + within * this.#random();
+  }
+
   #pause(): void {
+    this.#heldBack = 0;
     this.#openUntil = this.#now() + backoff(this.#opened, BASE_MS, CAP_MS, this.#random);
     this.#opened += 1;
   }
