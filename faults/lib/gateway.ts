@@ -116,12 +116,12 @@ export class Gateway {
   }
 
   async #handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const [path = '', query = ''] = (incoming.url ?? '').split('?');
+    const [path = '', ...rest] = (incoming.url ?? '').split('?');
     const { method = '', headers } = incoming;
     const seen: Seen = {
       method,
       path,
-      query,
+      query: rest.join('?'),
       agentId: headers['x-agent-id'] as string | undefined,
       authorized: headers.authorization !== undefined,
       key: headers.authorization === undefined ? undefined : this.#numberOf(headers.authorization.slice(7)),
