@@ -69,6 +69,30 @@ export const migrations = [
   ) STRICT;
   INSERT INTO key_rotations (agent_id, id, state, begun_at)
     SELECT agent_id, rotation_id, 'intent', updated_at FROM credentials WHERE rotation_id IS NOT NULL;
-  ALTER TABLE credentials DROP COLUMN rotation_id;
+  -- Without its column rotation_id. SQLite of Node 22 cannot drop one that follows a comment.
+  CREATE TABLE credentials_next (
+    agent_id         TEXT PRIMARY KEY,
+    display_name     TEXT NOT NULL,
+    api_key          BLOB NOT NULL,  -- sealed
+    api_base_url     TEXT NOT NULL,
+    classification   TEXT,
+    privacy_tier     TEXT NOT NULL,
+    capabilities     TEXT NOT NULL,  -- JSON
+    skills           TEXT NOT NULL,  -- JSON
+    transport_type   TEXT NOT NULL,
+    transport_config BLOB NOT NULL,  -- JSON, sealed: it may hold secrets
+    is_active        INTEGER NOT NULL,
+    last_used_at     TEXT,
+    key_issued_at    TEXT,
+    created_at       TEXT NOT NULL,
+    updated_at       TEXT NOT NULL,
+    turn             INTEGER NOT NULL   -- the greater, the later it was registered or used
+  ) STRICT;
+  INSERT INTO credentials_next SELECT
+    agent_id, display_name, api_key, api_base_url, classification, privacy_tier, capabilities, skills,
+    transport_type, transport_config, is_active, last_used_at, key_issued_at, created_at, updated_at, turn
+    FROM credentials;
+  DROP TABLE credentials;
+  ALTER TABLE credentials_next RENAME TO credentials;
   `,
 ];

@@ -45,6 +45,23 @@ describe('openStore', () => {
     expect(readFileSync(file)).toEqual(before);
   });
 
+  it('brings a file from before rotations had steps along, with the one that was begun', async () => {
+    const { dir, dataDir } = temporaryFolders();
+    const before = await openDatabase(join(dir, 'state.db'), { migrations: migrations.slice(0, 2) });
+    await before.write(() => {
+      before
+        .sql(
+          `INSERT INTO credentials VALUES ('bob', 'Bob', x'00', 'local:', NULL, 'public', '[]', '[]', 'local', x'00', 1, NULL, NULL,
+           '2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z', 1, 'rotation 1')`,
+        )
+        .run();
+    });
+    await before.close();
+    const { registry, close } = await openStore({ dir, dataDir });
+    expect(await registry.rotation('bob')).toEqual({ state: 'intent', begunAt: '2026-01-02T00:00:00Z' });
+    await close();
+  });
+
   it('refuses a file of a newer version', async () => {
     const { dir, dataDir } = temporaryFolders();
     const newer = await openDatabase(join(dir, 'state.db'), { migrations: [...migrations, 'SELECT 1'] });
