@@ -199,7 +199,8 @@ export class Workbench extends Measurements {
   /** Sends and waits: answers the ids the backend confirmed. Throws when a send failed. */
   async send(options: Omit<SenderOptions, 'dock' | 'sentFile'>): Promise<string[]> {
     const { child, sent } = this.sender(options);
-    await child.exit;
+    const { code } = await child.exit;
+    if (code !== 0) throw new Error(`the sender ended with ${code}: ${child.output}`);
     const summary = JSON.parse(child.output.trim().split('\n').at(-1)!) as { errors: number };
     if (summary.errors > 0) throw new Error(`${summary.errors} sends failed: ${child.output}`);
     return sent();

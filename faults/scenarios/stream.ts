@@ -41,7 +41,8 @@ const reset: Scenario = {
         if (path === STREAM) return canReplay ? undefined : { without: 'last-event-id' };
         return gateway.stream ? undefined : 'refuse';
       };
-      await until('the stream is back', () => gateway.stream !== undefined, 45_000);
+      // It and the polls, which go on failing, take turns.
+      await until('the stream is back', () => gateway.stream !== undefined, 90_000);
       const { openedAt } = gateway.stream!;
       await until('handled', () => bench.ledger.handled().size === sent.length, 60_000);
       bench.within(1_000, openedAt, 'from the reconnect');
