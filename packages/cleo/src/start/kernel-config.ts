@@ -30,7 +30,9 @@ export interface KernelConfigOptions {
  */
 export function kernelConfig(options: KernelConfigOptions): KernelConfig {
   const { stateDir, credential, loaded, flags = {}, handlers = [] } = options;
-  const { transport, plugins, inbox, timeouts } = loaded.config;
+  const { agent, transport, plugins, inbox, timeouts } = loaded.config;
+  const isGivenKey = agent?.id === credential.agentId && agent.apiKey !== undefined;
+  const rotates = plugins.some(({ definition }) => definition.name === ROTATION);
   const poller = {
     ...(flags.group && { groups: flags.group }),
     ...(flags.pollInterval !== undefined && { intervalMs: flags.pollInterval }),
@@ -43,6 +45,8 @@ export function kernelConfig(options: KernelConfigOptions): KernelConfig {
       credential,
       transport,
       poller,
+      // The next start would bring back the key that was replaced.
+      ...(isGivenKey && !rotates && { keyRotation: { maxKeyAgeMs: 0 } }),
       ...(flags.heartbeat === false && { heartbeat: { intervalMs: 0 } }),
       plugins: [...plugins, ...handlers],
     }),
@@ -73,6 +77,7 @@ export async function commandHandlers({
   ];
 }
 
+const ROTATION = '@cleocode/plugin-key-rotation';
 /** Kept from commands, as every variable of this kind. */
 const WEBHOOK_SECRET = 'CLEO_WEBHOOK_SECRET';
 const WEBHOOK_HINT =
