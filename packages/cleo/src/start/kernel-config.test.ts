@@ -8,7 +8,8 @@ const credential = { agentId: 'bob', apiBaseUrl: 'https://api.example.com' };
 function rotationOptions(config: Partial<LoadedConfig['config']>): unknown {
   const loaded = { config: { plugins: [], ...config } } as unknown as LoadedConfig;
   const { plugins = [] } = kernelConfig({ stateDir: '/state', credential, loaded });
-  return plugins.find(({ definition }) => definition.name === ROTATION)?.options;
+  const rotation = plugins.find((plugin) => plugin && plugin.definition.name === ROTATION);
+  return rotation ? rotation.options : undefined;
 }
 
 it('lets the key of the store be rotated by its age', () => {
