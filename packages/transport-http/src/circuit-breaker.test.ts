@@ -116,12 +116,12 @@ describe('a circuit breaker', () => {
     expect(breaker.knock()).toBe(0);
   });
 
-  it('has many who knock come again one after the other, within ten seconds', () => {
+  it('has many who knock come again one after the other, within fifteen seconds', () => {
     const { breaker, fail } = breakerAt();
     fail(5);
     const waits = Array.from({ length: 500 }, () => breaker.knock());
     expect(waits[0]).toBe(1_000);
-    expect(Math.max(...waits)).toBeLessThanOrEqual(11_000);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(16_000);
     expect(new Set(waits.map((ms) => Math.floor(ms / 1_000))).size).toBeGreaterThanOrEqual(10);
   });
 

@@ -20,8 +20,8 @@ const FAILURES = 5;
 const BASE_MS = 1_000;
 const CAP_MS = 30_000;
 /** Those who are held back come again one after the other: so far apart on average, and all within this. */
-const APART_MS = 100;
-const ALL_WITHIN_MS = 10_000;
+const APART_MS = 200;
+const ALL_WITHIN_MS = 15_000;
 
 /**
  * Keeps a backend that does not answer from being asked by everybody: after five failures in a row it lets one request
