@@ -141,7 +141,7 @@ const byOthers: Scenario = {
       equal(code, 3);
       match(JSON.stringify(lines.at(-1)!.problems), /"code":"auth_failed"/);
       for (let n = 0; n < 5; n += 1) await say('bob');
-      await sleep(bench.full ? 90_000 : 10_500);
+      await sleep(bench.full ? 90_000 : bench.backend === 'http' ? 10_500 : 5_000);
       seldom(bench, refused(), overlapSeconds);
       equal(states(agent.events).at(-1), 'failed');
       await storeKey(bench, gateway, apiKey);

@@ -44,7 +44,7 @@ async function underLoad(
   env: Record<string, number>,
   rotate: (ms: number) => Promise<void>,
 ): Promise<void> {
-  const ms = bench.full ? 60_000 : 12_000;
+  const ms = bench.full ? 60_000 : 10_000;
   // Whether a stream is still allowed is asked with each heartbeat.
   await bench.serve('--heartbeat', '5');
   await bench.register('prime');
