@@ -135,6 +135,9 @@ describe('a circuit breaker', () => {
     const unreachable = breakerAt();
     unreachable.fail(5);
     expect(() => unreachable.breaker.enter({ bystander: true })).toThrow();
+    unreachable.clock.now = 1_000;
+    unreachable.breaker.enter({ bystander: true }).failed(new Error('refused'));
+    expect(refusal(unreachable.breaker).retryAfterMs, 'it was a try like any other').toBe(2_000);
     const closed = breakerAt();
     for (let n = 0; n < 5; n += 1) closed.breaker.enter({ bystander: true }).failed(new Error('refused'));
     expect(closed.breaker.open).toBe(true);

@@ -106,7 +106,7 @@ export class CircuitBreaker {
   /** {@link check}, and lets a request through. */
   enter(request: Request = {}): Pass {
     this.check(request);
-    if (request.bystander && this.open) return NOTHING_LEARNED;
+    if (request.bystander && this.open && this.#answers) return NOTHING_LEARNED;
     const probe = this.open;
     this.#probing ||= probe;
     this.#knocked = false;
