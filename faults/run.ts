@@ -5,6 +5,14 @@ import type { Scenario } from './lib/scenario.ts';
 import { noKeyIn } from './lib/secrets.ts';
 import { type Backend, Workbench } from './lib/workbench.ts';
 
+/** So many at once: they mostly wait. */
+const LANES = 3;
+
+interface Run {
+  scenario: Scenario;
+  backend: Backend;
+}
+
 interface Result {
   name: string;
   status: 'passed' | 'failed' | 'skipped';
@@ -37,21 +45,45 @@ const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
 console.log(`seed ${seed}${values.full ? ', full size' : ''}`);
 const folder = join(import.meta.dirname, 'scenarios');
 const wanted = (text: string) => text.includes(values.only ?? '');
-const results: Result[] = [];
+const runs: Run[] = [];
 for (const file of readdirSync(folder).sort()) {
   const { default: scenarios } = (await import(join(folder, file))) as { default: Scenario[] };
   for (const scenario of scenarios.filter(({ name }) => wanted(file) || wanted(name)))
-    for (const backend of scenario.backends ?? ['embedded']) results.push(await runOne(scenario, backend));
+    for (const backend of scenario.backends ?? ['embedded']) runs.push({ scenario, backend });
 }
+const results: Result[] = [];
+await lanes(
+  runs.filter(({ scenario }) => !scenario.alone),
+  LANES,
+);
+await lanes(
+  runs.filter(({ scenario }) => scenario.alone),
+  1,
+);
 const report = join(import.meta.dirname, '../.tmp');
 mkdirSync(report, { recursive: true });
 writeFileSync(join(report, 'faults.json'), JSON.stringify({ seed, results }, null, 2));
-const count = (status: Result['status']) => results.filter((result) => result.status === status).length;
-console.log(`${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`);
+const having = (status: Result['status']) => results.filter((result) => result.status === status);
+const failed = having('failed');
+if (failed.length > 0) console.log(`\nFailed:\n${failed.map(shown).join('\n')}\n`);
+console.log(
+  `${having('passed').length} passed, ${failed.length} failed, ${having('skipped').length} skipped (seed ${seed})`,
+);
 // A scenario that did not finish in its time may still be at work.
-process.exit(count('failed') > 0 || results.length === 0 ? 1 : 0);
+process.exit(failed.length > 0 || results.length === 0 ? 1 : 0);
 
-async function runOne(scenario: Scenario, backend: Backend): Promise<Result> {
+async function lanes(queue: Run[], count: number): Promise<void> {
+  const lane = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      const result = await runOne(next);
+      results.push(result);
+      console.log(shown(result));
+    }
+  };
+  await Promise.all(Array.from({ length: count }, lane));
+}
+
+async function runOne({ scenario, backend }: Run): Promise<Result> {
   const where = { embedded: '', http: ' (over http)', polling: ' (over http, without a stream)' }[backend];
   const name = scenario.name + where;
   const skipped = scenario.skip?.();
@@ -60,10 +92,6 @@ async function runOne(scenario: Scenario, backend: Backend): Promise<Result> {
   const result = (status: Result['status'], reason?: string): Result => {
     const { figures } = bench;
     const ms = Math.round(performance.now() - started);
-    const mark = { passed: '✓', failed: '✗', skipped: '-' }[status];
-    console.log(`${mark} ${name} (${(ms / 1000).toFixed(1)} s)`);
-    for (const text of [...figures, ...(reason ? [reason] : [])])
-      console.log(`    ${text.replaceAll('\n', '\n    ')}`);
     return { name, status, ms, figures, ...(reason && { reason }) };
   };
   try {
@@ -89,4 +117,12 @@ async function withLimit(work: Promise<void>, ms: number): Promise<void> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+function shown({ name, status, ms, figures, reason }: Result): string {
+  const mark = { passed: '✓', failed: '✗', skipped: '-' }[status];
+  const more = [...figures, ...(reason ? [reason] : [])].map(
+    (text) => `\n    ${text.replaceAll('\n', '\n    ')}`,
+  );
+  return `${mark} ${name} (${(ms / 1000).toFixed(1)} s)${more.join('')}`;
 }

@@ -10,5 +10,7 @@ export interface Scenario {
   skip?: () => string | undefined;
   /** The longest it may take, in milliseconds. Default 60,000. */
   limitMs?: number;
+  /** It measures what the machine can do, or takes most of it: nothing else runs beside it. */
+  alone?: boolean;
   run(bench: Workbench): Promise<void>;
 }

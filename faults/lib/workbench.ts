@@ -1,6 +1,6 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dock, openDock } from '@cleocode/signaldock';
@@ -224,6 +224,7 @@ export class Workbench extends Measurements {
   /** Writes a file that goes with the scenario, into its folder unless the path is absolute, and answers its path. */
   write(path: string, text: string): string {
     const file = resolve(this.folder, path);
+    mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);
     this.onCleanUp(() => rmSync(file, { force: true }));
     return file;

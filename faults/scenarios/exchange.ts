@@ -43,6 +43,7 @@ const overHttp: Scenario = {
   name: 'given two agents in two processes with two state folders, when they exchange 10,000 messages, then nothing is lost, repeated or reordered',
   backends: ['http'],
   limitMs: 320_000,
+  alone: true,
   async run(bench) {
     await bench.server();
     await exchange(bench, CONFIG, 5_000);
@@ -53,6 +54,7 @@ const byStream: Scenario = {
   name: 'given the same program with a stream of its own, then nothing is lost, repeated or reordered, and the stream brings it',
   backends: ['http'],
   limitMs: 320_000,
+  alone: true,
   async run(bench) {
     await bench.server();
     const program = readFileSync(CONFIG, 'utf8')
@@ -76,6 +78,7 @@ const oneLine: Scenario = {
   name: 'given the same program with one line of its configuration changed, then it runs on the embedded backend as well',
   backends: ['http'],
   limitMs: 320_000,
+  alone: true,
   async run(bench) {
     await bench.server();
     const program = readFileSync(CONFIG, 'utf8');

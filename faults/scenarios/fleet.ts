@@ -14,6 +14,7 @@ const restarts: Scenario = {
   name: 'given 200 agents with a stream and a server that restarts, asked to or killed, then no second sees more than a fifth of them come back',
   backends: ['http'],
   limitMs: 180_000,
+  alone: true,
   async run(bench) {
     await bench.server();
     const gateway = await bench.gateway();

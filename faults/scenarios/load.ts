@@ -7,6 +7,7 @@ import { until } from '../lib/workbench.ts';
 const backlog: Scenario = {
   name: 'given a backlog of 100,000 messages and a slow handler, then memory grows by at most 50 MB and no more than the limit is in flight',
   limitMs: 120_000,
+  alone: true,
   async run(bench) {
     const others = Array.from({ length: 64 }, (_, index) => `other-${index}`);
     await bench.register('prime', others);
@@ -35,6 +36,7 @@ const backlog: Scenario = {
 const manyWriters: Scenario = {
   name: 'given 8 processes that push 1,000 messages each into one file, then no error, nothing lost or handled twice, and no event loop held for 250 ms',
   limitMs: 120_000,
+  alone: true,
   async run(bench) {
     const others = Array.from({ length: 8 }, (_, index) => `other-${index}`);
     await bench.register('prime', others);
