@@ -14,6 +14,11 @@ export interface Stoppable {
   stop(reason: string): Promise<boolean>;
 }
 
+export interface EndingOptions {
+  /** Somebody may read as much as they like and leave: that is an end as good as any. */
+  readerMayLeave?: boolean;
+}
+
 /** Why and how what runs in this process ends: by a signal, an error that nobody caught, or a reader that is gone. */
 export class Ending {
   /** Resolves when all have ended, with whether all went as it should. */
@@ -25,7 +30,7 @@ export class Ending {
   #resolve!: (ok: boolean) => void;
   #crashed = false;
 
-  constructor(running: readonly Stoppable[], output: Output) {
+  constructor(running: readonly Stoppable[], output: Output, { readerMayLeave = false }: EndingOptions = {}) {
     this.#running = running;
     this.#output = output;
     this.reached = new Promise((resolve) => {
@@ -38,9 +43,9 @@ export class Ending {
     process.on('uncaughtException', this.#crash);
     process.on('unhandledRejection', this.#crash);
     output.onReaderGone = () => {
-      output.note('stdout was closed by its reader: stopping');
+      if (!readerMayLeave) output.note('stdout was closed by its reader: stopping');
       this.#begin('stdout closed');
-      this.#crashed = true;
+      this.#crashed ||= !readerMayLeave;
     };
   }
 

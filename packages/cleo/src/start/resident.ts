@@ -30,6 +30,8 @@ export interface ResidentOptions {
   show: boolean;
   /** One of several in this process. */
   named: boolean;
+  /** Hears what happens. Default: it is told on `output`. */
+  report?: Report;
 }
 
 /** What a running agent answers about itself. */
@@ -60,7 +62,8 @@ export class Resident {
     this.agentId = options.agentId;
     this.apiBaseUrl = options.apiBaseUrl;
     this.#options = options;
-    this.#report = reporter(options.output, { named: options.named, whole: () => this.#showing });
+    this.#report =
+      options.report ?? reporter(options.output, { named: options.named, whole: () => this.#showing });
   }
 
   /** Resolves when it is ready. A failure has been rolled back when it rejects. */

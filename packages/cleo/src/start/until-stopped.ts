@@ -1,5 +1,5 @@
 import { flushCompileCache } from 'node:module';
-import { Ending } from '../ending.ts';
+import { Ending, type EndingOptions } from '../ending.ts';
 import { EXIT } from '../exit-code.ts';
 import { failureOf } from '../failure.ts';
 import type { Output } from '../output.ts';
@@ -16,8 +16,9 @@ export async function untilStopped(
   residents: readonly Resident[],
   output: Output,
   onReady: (first: Resident) => void,
+  options?: EndingOptions,
 ): Promise<number> {
-  const end = new Ending(residents, output);
+  const end = new Ending(residents, output, options);
   // What a plugin keeps open is its own affair: a process without open handles would otherwise simply end.
   const alive = setInterval(() => {}, 2 ** 30);
   try {
