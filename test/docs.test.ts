@@ -1,7 +1,8 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { anchors, type Block, codeBlocks, relativeLinks } from './support/markdown.ts';
 import { markdownFiles, packages, root } from './support/workspace.ts';
@@ -43,21 +44,23 @@ describe('programs in the documents', () => {
     expect(complaints).toEqual([]);
   });
 
-  it.for(programs.filter(({ meta }) => meta === 'run'))(
+  // They wait more than they work: started one after the other they take minutes.
+  it.concurrent.for(programs.filter(({ meta }) => meta === 'run'))(
     '$file:$line runs',
     { timeout: RUN_DEADLINE_MS + 5_000 },
-    (program) => {
+    async (program) => {
       const cwd = mkdtempSync(join(tmpdir(), 'cleo-docs-'));
+      const env = { ...process.env, HOME: cwd };
       try {
-        const run = spawnSync(process.execPath, [fileOf(program)], {
+        await promisify(execFile)(process.execPath, [fileOf(program)], {
           cwd,
-          env: { ...process.env, HOME: cwd },
-          encoding: 'utf8',
+          env,
           timeout: RUN_DEADLINE_MS,
           killSignal: 'SIGKILL',
+        }).catch(({ code, signal, stdout, stderr }) => {
+          const outcome = signal ? `${signal} after ${RUN_DEADLINE_MS} ms` : `exit ${code}`;
+          throw new Error(`${program.file}:${program.line}: ${outcome}\n${stdout}${stderr}`);
         });
-        const outcome = run.signal ? `${run.signal} after ${RUN_DEADLINE_MS} ms` : `exit ${run.status}`;
-        expect(outcome, `${program.file}:${program.line}\n${run.stdout}${run.stderr}`).toBe('exit 0');
       } finally {
         rmSync(cwd, { recursive: true, force: true });
       }
