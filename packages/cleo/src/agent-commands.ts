@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import type { Cli } from './cli.ts';
 import { addCommand } from './command.ts';
 import { gathered, seconds, wholeNumber } from './numbers.ts';
+import { talkCommands } from './talk-commands.ts';
 
 const MAX_MS = 2 ** 31 - 1;
 
@@ -154,4 +155,5 @@ export function agentCommands(agent: Command, cli: Cli): void {
     options: [new Option('--all', 'replay or drop all of them')],
     load: () => import('./commands/agent-dead-letters.ts'),
   });
+  talkCommands(agent, cli);
 }

@@ -51,6 +51,13 @@ export class Output {
     process.stdout.write(`${JSON.stringify(object)}\n`);
   }
 
+  /** One line of JSON, whatever the command speaks otherwise. Resolves when the system has taken it; rejects when nobody reads any more. */
+  lineTaken(object: object): Promise<void> {
+    return new Promise((resolve, reject) => {
+      process.stdout.write(`${JSON.stringify(object)}\n`, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
   /** Text for a person; nothing for a program. */
   text(text: string): void {
     if (!this.json && text !== '') process.stdout.write(`${text}\n`);
