@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AgentCredential, agentIdSchema, CleoError } from '@cleocode/contracts';
+import { lockHolder } from '@cleocode/sqlite';
+import { readEnvironment } from './environment.ts';
 import type { State } from './state.ts';
 
 /** Throws `E_AGENT_ID_INVALID` before anything is opened or made. */
@@ -18,8 +19,9 @@ export async function storedAgent(state: State, agentId: string): Promise<AgentC
   return state.hasStore ? (await state.store()).registry.get(agentId) : null;
 }
 
-/** The credential of the agent that is named, else of the one used last. Throws `E_NOT_FOUND_AGENT`. */
-export async function agentOrLatest(state: State, agentId: string | undefined): Promise<AgentCredential> {
+/** The credential of the agent that is named, here or in `CLEO_AGENT`, else of the one used last. Throws `E_NOT_FOUND_AGENT`. */
+export async function agentOrLatest(state: State, word: string | undefined): Promise<AgentCredential> {
+  const agentId = word ?? readEnvironment().agent;
   if (agentId !== undefined) {
     const found = await storedAgent(state, agentId);
     if (found) return found;
@@ -55,17 +57,18 @@ export function isLocal({ apiBaseUrl }: Pick<AgentCredential, 'apiBaseUrl'>): bo
   return apiBaseUrl.startsWith('local:');
 }
 
-/** The pid of the process that runs the agent here, as far as its pid file can tell. */
+/** The process that runs the agent here: it holds the agent's lock. `undefined`: none does. */
+export function runner(state: State, agentId: string): { pid: number | undefined } | undefined {
+  return lockHolder(lockFile(state, agentId));
+}
+
+/** The pid of the process that runs the agent here. */
 export function runningPid(state: State, agentId: string): number | undefined {
-  let pid: number | undefined;
-  try {
-    pid = Number.parseInt(readFileSync(join(state.dir, 'run', `${agentId}.lock.pid`), 'utf8'), 10);
-    process.kill(pid, 0);
-    return pid;
-  } catch (error) {
-    // Another user's process may not be signalled, but it is there. Else: no file, or the process in it is gone.
-    return (error as NodeJS.ErrnoException).code === 'EPERM' ? pid : undefined;
-  }
+  return runner(state, agentId)?.pid;
+}
+
+export function lockFile(state: State, agentId: string): string {
+  return join(state.dir, 'run', `${agentId}.lock`);
 }
 
 /** The backend's file was lost or removed: registering again is the cure. */

@@ -63,6 +63,7 @@ export function buildProgram(output: Output): Program {
     name: 'config',
     does: 'the configuration as resolved: each value and where it came from',
     examples: ['cleo config', 'cleo config --config other/cleo.config.ts --json'],
+    arguments: { '[id]': 'the agent it is resolved for (default: as cleo agent start)' },
     load: () => import('./commands/config.ts'),
   });
   addCommand(program, cli, {

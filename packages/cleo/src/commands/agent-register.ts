@@ -2,6 +2,7 @@ import { checkedAddress, isExposed } from '../address.ts';
 import { agentOrLatest, checkAgentId, registerLocally } from '../agents.ts';
 import type { Cli } from '../cli.ts';
 import { backendName, credentialView } from '../credential-view.ts';
+import { readEnvironment, readKeyFile } from '../environment.ts';
 import { moveToRemote, storeRemote } from '../remote-agent.ts';
 import { selfCommand } from '../self-command.ts';
 import { type State, withState } from '../state.ts';
@@ -17,19 +18,17 @@ export interface RegisterOptions {
   keepKey?: boolean;
   insecure?: boolean;
   import?: string;
+  /** From the environment. */
+  apiKeyFile?: string;
 }
 
 /** Registers an agent: on the embedded backend, at another one, or with a key it has there. */
-export async function run(
-  { output }: Cli,
-  word: string | undefined,
-  options: RegisterOptions,
-): Promise<void> {
-  if (options.import !== undefined) {
+export async function run({ output }: Cli, word: string | undefined, flags: RegisterOptions): Promise<void> {
+  if (flags.import !== undefined) {
     const { importAgent } = await import('../import-agent.ts');
-    return importAgent(output, word, options.import, options.insecure ?? false);
+    return importAgent(output, word, flags.import, flags.insecure ?? false);
   }
-  const agentId = checkAgentId(idOf(word, options.id));
+  const { agentId, options } = withEnvironment(idOf(word, flags.id), flags);
   const note = output.note.bind(output);
   const apiBaseUrl = addressOf(options, note);
   const apiKey = await keyFrom(options, note);
@@ -41,6 +40,29 @@ export async function run(
       `${agentId} is registered (${backendName(credential)}, state in ${state.dir}).\n  Run it: ${selfCommand()} agent start ${agentId}`,
     );
   });
+}
+
+/** The environment says where an agent is and where its key lies; of one agent only, if it names one. */
+function withEnvironment(
+  id: string | undefined,
+  flags: RegisterOptions,
+): { agentId: string; options: RegisterOptions } {
+  const { agent, apiUrl, apiKeyFile } = readEnvironment();
+  const wanted = id ?? agent;
+  if (wanted === undefined)
+    throw new UsageError('the id of the agent is missing', 'Give one: cleo agent register my-agent');
+  const agentId = checkAgentId(wanted);
+  if (agent !== undefined && agent !== agentId) return { agentId, options: flags };
+  const remote = flags.apiUrl ?? (apiUrl === 'local:' ? undefined : apiUrl);
+  const givenKey = flags.apiKey !== undefined || flags.apiKeyStdin || flags.keepKey;
+  return {
+    agentId,
+    options: {
+      ...flags,
+      ...(remote !== undefined && { apiUrl: remote }),
+      ...(apiKeyFile !== undefined && !givenKey && { apiKeyFile }),
+    },
+  };
 }
 
 interface Registration {
@@ -81,23 +103,20 @@ function addressOf(options: RegisterOptions, note: (text: string) => void): stri
   return address;
 }
 
-function idOf(word: string | undefined, option: string | undefined): string {
+function idOf(word: string | undefined, option: string | undefined): string | undefined {
   if (word !== undefined && option !== undefined && word !== option)
     throw new UsageError(
       `two ids were given: "${word}" and "${option}"`,
       'Give one, as an argument or with --id.',
     );
-  const id = word ?? option;
-  if (id === undefined)
-    throw new UsageError('the id of the agent is missing', 'Give one: cleo agent register my-agent');
-  return id;
+  return word ?? option;
 }
 
 async function keyFrom(
-  { apiKey, apiKeyStdin, apiUrl }: RegisterOptions,
+  { apiKey, apiKeyStdin, apiKeyFile, apiUrl }: RegisterOptions,
   note: (text: string) => void,
 ): Promise<string | undefined> {
-  if (apiKey === undefined && !apiKeyStdin) return undefined;
+  if (apiKey === undefined && !apiKeyStdin && apiKeyFile === undefined) return undefined;
   if (apiUrl === undefined)
     throw new UsageError(
       'a key was given, but not the backend it belongs to',
@@ -107,6 +126,7 @@ async function keyFrom(
     note(
       'warning: a key on the command line can be seen by other users of this machine; --api-key-stdin hides it',
     );
+  if (apiKeyFile !== undefined) return readKeyFile(apiKeyFile);
   const key = apiKeyStdin ? await readLine('the key') : apiKey!;
   if (/^[\x21-\x7e]+$/.test(key)) return key;
   throw new UsageError(

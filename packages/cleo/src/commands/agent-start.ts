@@ -1,7 +1,7 @@
 import type { AgentCredential } from '@cleocode/contracts';
-import { loadConfig } from '@cleocode/kernel';
 import { checkAgentId, isLocal } from '../agents.ts';
 import type { Cli } from '../cli.ts';
+import { loadConfiguration } from '../configuration.ts';
 import { stderrLogger } from '../logger.ts';
 import type { Output } from '../output.ts';
 import { selfCommand } from '../self-command.ts';
@@ -22,9 +22,12 @@ export async function run(cli: Cli, ids: string[], options: StartOptions): Promi
   const { output, globals } = cli;
   refuseContradictions(ids, options);
   for (const id of ids) checkAgentId(id);
-  const loaded = await loadConfig({ file: globals.config });
+  const loaded = await loadConfiguration(globals);
   const handlers = await commandHandlers(options);
-  const logger = stderrLogger(globals.logLevel ?? loaded.config.logLevel ?? 'info', output);
+  const logger = stderrLogger(
+    globals.logLevel ?? loaded.environment.logLevel ?? loaded.config.logLevel ?? 'info',
+    output,
+  );
   const residents = await withState(async (state) => {
     const credentials = await agentsToStart(state, { ids, all: options.all ?? false, loaded, output });
     const named = credentials.length > 1;

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { configWith, Sandbox } from '../cleo.test.kit.ts';
+import { configWith, type Line, Sandbox } from '../cleo.test.kit.ts';
 
 describe('cleo config', () => {
   it('shows each value and where it came from', async () => {
@@ -15,9 +15,62 @@ describe('cleo config', () => {
         { path: 'agent.id', value: 'bob', origin: 'file' },
         { path: 'inbox.concurrency', value: 4, origin: 'file' },
         { path: 'inbox.capacity', value: 1024, origin: 'default' },
-        { path: 'stateDir', value: join(box.root, 'elsewhere'), origin: 'env' },
+        { path: 'stateDir', value: join(box.root, 'elsewhere'), origin: 'env', source: 'CLEO_DIR' },
+        { path: 'dataDir', value: box.env.CLEO_DATA_DIR, origin: 'env', source: 'CLEO_DATA_DIR' },
+        { path: 'plugins[2]', value: '@cleocode/plugin-poller', origin: 'default' },
+        { path: 'plugins[2].intervalMs', value: 5_000, origin: 'default' },
       ]),
     );
+  });
+
+  it('ranks flags over the environment, the environment over the file, the file over defaults', async () => {
+    const box = new Sandbox();
+    await box.register('ada');
+    box.write(
+      'other.json',
+      JSON.stringify({
+        agent: { id: 'bob', apiBaseUrl: 'https://of.bob', apiKey: 'key-of-bob' },
+        logLevel: 'warn',
+        plugins: [['@cleocode/plugin-poller', { intervalMs: 1_000, groups: ['room'] }]],
+      }),
+    );
+    box.install('plugin-poller');
+    const env = {
+      CLEO_CONFIG: 'other.json',
+      CLEO_AGENT: 'ada',
+      CLEO_LOG_LEVEL: 'debug',
+      CLEO_POLL_INTERVAL: '200',
+      CLEO_WEBHOOK_SECRET: 'hush',
+    };
+    const { lines } = await box.json(['config', '--log-level', 'error'], { env });
+    const values = lines[0]!.values as { path: string }[];
+    const of = (path: string) => values.find((one) => one.path === path);
+    const file = join(box.cwd, 'other.json');
+    expect(of('config')).toMatchObject({ value: file, origin: 'env', source: 'CLEO_CONFIG' });
+    expect(of('logLevel')).toMatchObject({ value: 'error', origin: 'flag', source: '--log-level' });
+    expect(of('output')).toMatchObject({ value: 'json', origin: 'flag', source: '--json' });
+    expect(of('webhookSecret')).toMatchObject({ value: '***', origin: 'env' });
+    // What the file says of bob is nothing about ada.
+    expect(of('agent.id')).toMatchObject({ value: 'ada', origin: 'env', source: 'CLEO_AGENT' });
+    expect(of('agent.apiBaseUrl')).toMatchObject({ value: 'local:', origin: 'store' });
+    expect(of('agent.apiKey')).toMatchObject({ origin: 'store' });
+    const path = values.find((one) => (one as Line).value === '@cleocode/plugin-poller')!.path;
+    expect(of(path)).toMatchObject({ origin: 'file' });
+    expect(of(`${path}.intervalMs`)).toMatchObject({
+      value: 200,
+      origin: 'env',
+      source: 'CLEO_POLL_INTERVAL',
+    });
+    expect(of(`${path}.groups`)).toMatchObject({ value: ['room'], origin: 'file' });
+    expect(of(`${path}.groupPollLimit`)).toMatchObject({ origin: 'default' });
+  });
+
+  it('says which variable names a file that is not there', async () => {
+    const { code, lines } = await new Sandbox().json(['config'], { env: { CLEO_CONFIG: 'nope.ts' } });
+    expect([code, lines[0]]).toMatchObject([
+      2,
+      { error: { code: 'E_CONFIG_NOT_FOUND', message: 'CLEO_CONFIG: nope.ts: there is no such file' } },
+    ]);
   });
 
   it('is a table for a person, and says when there is no file', async () => {
@@ -32,7 +85,7 @@ describe('cleo config', () => {
     const apiKey = `sk_live_${'0123456789abcdef'.repeat(4)}`;
     box.write('cleo.config.json', JSON.stringify({ agent: { id: 'bob', apiKey } }));
     const { stdout } = await box.cleo(['config']);
-    expect(stdout).toMatch(/^agent\.apiKey +sk_live_012… +\(file\)$/m);
+    expect(stdout).toMatch(/^agent\.apiKey +sk_live_012… +\(cleo\.config\.json\)$/m);
   });
 });
 

@@ -1,16 +1,17 @@
-import { createKernel, type KernelDescription, type LoadedConfig, loadConfig } from '@cleocode/kernel';
-import { agentOrLatest, storedAgent } from '../agents.ts';
+import { createKernel, type KernelDescription } from '@cleocode/kernel';
 import type { Cli } from '../cli.ts';
+import { agentToShow } from '../config/agent-to-show.ts';
+import { loadConfiguration } from '../configuration.ts';
 import { stderrLogger } from '../logger.ts';
 import { kernelConfig } from '../start/kernel-config.ts';
-import { type State, withState } from '../state.ts';
+import { withState } from '../state.ts';
 import { printable } from '../terminal-text.ts';
 
 /** Shows what `cleo agent start` would run, in order. Sets the plugins up, which opens nothing, and starts none. */
 export async function run({ output, globals }: Cli, word: string | undefined): Promise<void> {
-  const loaded = await loadConfig({ file: globals.config });
+  const loaded = await loadConfiguration(globals);
   await withState(async (state) => {
-    const credential = await credentialFor(state, word, loaded);
+    const credential = await agentToShow(state, word, loaded);
     const config = kernelConfig({ stateDir: state.dir, credential, loaded });
     const kernel = createKernel({ ...config, logger: stderrLogger(globals.logLevel ?? 'warn', output) });
     await kernel.prepare();
@@ -20,16 +21,6 @@ export async function run({ output, globals }: Cli, word: string | undefined): P
       plugins.map(describe).join('\n'),
     );
   });
-}
-
-/** As `cleo agent start` would choose, but for an agent it would register first. */
-async function credentialFor(state: State, word: string | undefined, { config }: LoadedConfig) {
-  const configured = config.agent;
-  const agentId = word ?? configured?.id;
-  const stored = agentId === undefined ? null : await storedAgent(state, agentId);
-  if (configured && configured.id === agentId)
-    return { agentId, apiBaseUrl: configured.apiBaseUrl ?? stored?.apiBaseUrl ?? 'local:' };
-  return stored ?? agentOrLatest(state, agentId);
 }
 
 type Described = KernelDescription['plugins'][number];

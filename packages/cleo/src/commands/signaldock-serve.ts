@@ -6,6 +6,7 @@ import { resolveStateDir } from '@cleocode/kernel';
 import type { Cli } from '../cli.ts';
 import { DockServer } from '../dock-server.ts';
 import { Ending } from '../ending.ts';
+import { readEnvironment } from '../environment.ts';
 import { EXIT } from '../exit-code.ts';
 import { stderrLogger } from '../logger.ts';
 import type { Output } from '../output.ts';
@@ -35,7 +36,7 @@ export async function run(cli: Cli, options: ServeOptions): Promise<void> {
     file: join(dataDir(options.data), 'signaldock.db'),
     output,
     // On `info` it would tell only what the command tells itself.
-    logger: stderrLogger(globals.logLevel ?? 'warn', output),
+    logger: stderrLogger(globals.logLevel ?? readEnvironment().logLevel ?? 'warn', output),
     host,
     port,
     allowInsecure,

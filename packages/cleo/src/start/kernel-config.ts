@@ -1,5 +1,6 @@
 import type { KernelConfig, LoadedConfig, Plugin } from '@cleocode/kernel';
 import { type Backend, composePlugins } from '@cleocode/runtime';
+import type { Environment } from '../environment.ts';
 import { UsageError } from '../usage-error.ts';
 
 /** What the command line says about how messages come and who handles them. */
@@ -18,7 +19,8 @@ export interface HandlerFlags {
 export interface KernelConfigOptions {
   stateDir: string;
   credential: Backend;
-  loaded: LoadedConfig;
+  /** With what the environment says, where it counts. */
+  loaded: LoadedConfig & { environment?: Environment };
   flags?: HandlerFlags;
   /** What {@link commandHandlers} made of the flags. */
   handlers?: readonly Plugin[];
@@ -32,10 +34,11 @@ export function kernelConfig(options: KernelConfigOptions): KernelConfig {
   const { stateDir, credential, loaded, flags = {}, handlers = [] } = options;
   const { agent, transport, plugins, inbox, timeouts } = loaded.config;
   const isGivenKey = agent?.id === credential.agentId && agent.apiKey !== undefined;
+  const pollInterval = flags.pollInterval ?? loaded.environment?.pollInterval;
   const rotates = plugins.some(({ definition }) => definition.name === ROTATION);
   const poller = {
     ...(flags.group && { groups: flags.group }),
-    ...(flags.pollInterval !== undefined && { intervalMs: flags.pollInterval }),
+    ...(pollInterval !== undefined && { intervalMs: pollInterval }),
   };
   return {
     agent: credential.agentId,
