@@ -96,6 +96,22 @@ export function agentCommands(agent: Command, cli: Cli): void {
     load: () => import('./commands/agent-start.ts'),
   });
   addCommand(agent, cli, {
+    name: 'stop',
+    does: 'end a running agent: what it has in hand is finished first',
+    examples: ['cleo agent stop my-agent', 'cleo agent stop --all --timeout 120'],
+    arguments: { '[ids...]': 'the agents (default: the one that runs)' },
+    options: [
+      new Option('--all', 'end every agent that runs here'),
+      new Option(
+        '--timeout <seconds>',
+        'how long it may take; then its process is sent SIGTERM, and 5 s later SIGKILL',
+      )
+        .argParser(seconds(86_400))
+        .default(30_000, '30'),
+    ],
+    load: () => import('./commands/agent-stop.ts'),
+  });
+  addCommand(agent, cli, {
     name: 'status',
     does: 'how a running agent is: what it hears by, what it does, what is wrong',
     examples: ['cleo agent status', 'cleo agent status my-agent --json'],

@@ -19,18 +19,29 @@ export interface EndingOptions {
   readerMayLeave?: boolean;
 }
 
-/** Why and how what runs in this process ends: by a signal, an error that nobody caught, or a reader that is gone. */
+/** Where an ending is told. */
+export type EndingOutput = Pick<Output, 'failure' | 'note' | 'onReaderGone'>;
+
+/**
+ * Why and how what runs in this process ends: by a signal, an error that nobody caught, or a reader that is gone; or one by one,
+ * as each is asked to.
+ */
 export class Ending {
   /** Resolves when all have ended, with whether all went as it should. */
   readonly reached: Promise<boolean>;
-  begun = false;
   readonly #running: readonly Stoppable[];
-  readonly #output: Output;
+  readonly #ended = new Map<Stoppable, Promise<boolean>>();
+  readonly #output: EndingOutput;
   readonly #unbindSignals: () => void;
   #resolve!: (ok: boolean) => void;
   #crashed = false;
+  #slow: NodeJS.Timeout | undefined;
 
-  constructor(running: readonly Stoppable[], output: Output, { readerMayLeave = false }: EndingOptions = {}) {
+  constructor(
+    running: readonly Stoppable[],
+    output: EndingOutput,
+    { readerMayLeave = false }: EndingOptions = {},
+  ) {
     this.#running = running;
     this.#output = output;
     this.reached = new Promise((resolve) => {
@@ -49,6 +60,26 @@ export class Ending {
     };
   }
 
+  /** All of them end, or have ended. */
+  get begun(): boolean {
+    return this.#ended.size === this.#running.length;
+  }
+
+  /** It ends, or has ended. */
+  has(one: Stoppable): boolean {
+    return this.#ended.has(one);
+  }
+
+  /** Ends one of them. The others go on; with the last one the end is reached. */
+  stop(one: Stoppable, reason: string): void {
+    if (this.#ended.has(one)) return;
+    this.#ended.set(one, one.stop(reason));
+    if (this.begun)
+      void Promise.all(this.#ended.values()).then((clean) => {
+        this.#resolve(!this.#crashed && clean.every(Boolean));
+      });
+  }
+
   unbind(): void {
     this.#unbindSignals();
     process.off('uncaughtException', this.#crash);
@@ -64,14 +95,11 @@ export class Ending {
   };
 
   #begin(reason: string): void {
-    if (this.begun) return;
-    this.begun = true;
-    const slow = setTimeout(() => {
+    if (this.#slow) return;
+    this.#slow = setTimeout(() => {
       this.#output.note('Stopping: waiting for what is being handled. Ctrl-C again ends it at once.');
     }, SLOW_STOP_MS);
-    void Promise.all(this.#running.map((one) => one.stop(reason))).then((clean) => {
-      clearTimeout(slow);
-      this.#resolve(!this.#crashed && clean.every(Boolean));
-    });
+    void this.reached.then(() => clearTimeout(this.#slow));
+    for (const one of this.#running) this.stop(one, reason);
   }
 }

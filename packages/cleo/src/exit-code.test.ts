@@ -17,6 +17,7 @@ it.for([
   ['E_NOT_FOUND_DEAD_LETTER', 4],
   ['E_NO_AGENT', 4],
   ['E_ALREADY_RUNNING', 5],
+  ['E_NOT_RUNNING', 3],
   ['E_PLUGIN_FAILED', 1],
   ['E_PLUGIN_TIMEOUT', 1],
   ['E_STORAGE_FULL', 1],

@@ -19,6 +19,7 @@ const USAGE =
 /** The exit code for an error, by its code alone. */
 export function exitCodeOf(code: string): number {
   if (code === 'E_ALREADY_RUNNING') return EXIT.refused;
+  if (code === 'E_NOT_RUNNING') return EXIT.unhealthy;
   if (code.startsWith('E_NOT_FOUND_') || code === 'E_NO_AGENT') return EXIT.notFound;
   return USAGE.test(code) ? EXIT.usage : EXIT.failed;
 }

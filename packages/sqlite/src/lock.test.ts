@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startChild } from './child.test.util.ts';
-import { acquireLock } from './lock.ts';
+import { acquireLock, lockHolder } from './lock.ts';
 
 let dir: string;
 let file: string;
@@ -53,6 +53,22 @@ describe('acquireLock', () => {
     lock.release();
     expect(statSync(`${file}.pid`, { throwIfNoEntry: false })).toBeUndefined();
     acquireLock(file).release();
+  });
+
+  it('can be looked at: who holds it, or that nobody does, whatever a process that was killed has left', async () => {
+    expect(lockHolder(file)).toBeUndefined();
+    const child = startChild(holder, file);
+    await child.line();
+    expect(lockHolder(file)).toEqual({ pid: child.pid });
+    child.kill('SIGKILL');
+    await child.exit;
+    expect(readFileSync(`${file}.pid`, 'utf8')).toBe(`${child.pid}\n`);
+    expect(lockHolder(file)).toBeUndefined();
+    const lock = acquireLock(file);
+    expect(lockHolder(file)).toEqual({ pid: process.pid });
+    expect(() => acquireLock(file)).toThrow('already running');
+    lock.release();
+    expect(lockHolder(file)).toBeUndefined();
   });
 
   it('makes its files private', () => {

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { CleoError } from '@cleocode/contracts';
 import { isBusy, openError } from './errors.ts';
@@ -49,6 +49,24 @@ export function acquireLock(file: string): HeldLock {
       lock.close();
     },
   };
+}
+
+/**
+ * Who holds `file` at this moment, as far as the pid beside it tells; `undefined` when nobody does, whatever is written there.
+ * Only looks: makes nothing, and keeps nobody from the lock for longer than that.
+ */
+export function lockHolder(file: string): { pid: number | undefined } | undefined {
+  if (!existsSync(file)) return undefined;
+  const connection = new DatabaseSync(file, { readOnly: true, timeout: 0 });
+  try {
+    connection.exec('SELECT 1 FROM sqlite_schema');
+    return undefined;
+  } catch (error) {
+    if (!isBusy(error)) throw openError(error, file);
+    return { pid: holder(`${file}.pid`) };
+  } finally {
+    connection.close();
+  }
 }
 
 function holder(pidFile: string): number | undefined {

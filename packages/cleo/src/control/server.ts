@@ -5,14 +5,21 @@ import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { CleoError, errorText } from '@cleocode/contracts';
 
+/** Whoever asked for a stop may have stopped reading. */
+const TELL_MS = 1_000;
+
 /** What another process of the same user may ask of a running agent. Answers go over the socket as JSON. */
 export interface Controls {
   status(): object;
+  /** Begins to end it. Whoever asked is answered by {@link ControlServer.tellStopped}. */
+  stop(): void;
 }
 
 export interface ControlServer {
-  /** Answers no more, and takes the socket away. */
+  /** Answers no more, and takes the socket away. Who asked for the stop still waits. */
   close(): Promise<void>;
+  /** Tells those who asked for the stop how it went. Resolves when the system has taken the answer. */
+  tellStopped(report: object): Promise<void>;
 }
 
 /**
@@ -21,9 +28,17 @@ export interface ControlServer {
  */
 export async function serveControls(address: string, controls: Controls): Promise<ControlServer> {
   const { createServer } = await import('node:http');
+  const stopping = new Set<ServerResponse>();
   const server = createServer((request, response) => {
-    if (request.method === 'GET' && request.url === '/status') answer(response, 200, controls.status);
-    else answer(response, 404, () => ({ error: `${request.method} ${request.url} is not known here` }));
+    const asked = `${request.method} ${request.url}`;
+    if (asked === 'GET /status') answer(response, 200, controls.status);
+    else if (asked === 'POST /stop') {
+      stopping.add(response);
+      response.once('close', () => stopping.delete(response));
+      // Whoever asked knows now that it was heard, and may wait for as long as it takes.
+      response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
+      controls.stop();
+    } else answer(response, 404, () => ({ error: `${asked} is not known here` }));
   });
   try {
     await listen(server, address);
@@ -37,8 +52,16 @@ export async function serveControls(address: string, controls: Controls): Promis
   return {
     async close() {
       server.close();
-      server.closeAllConnections();
+      if (stopping.size > 0) server.closeIdleConnections();
+      else server.closeAllConnections();
       if (!isPipe(address)) rmSync(address, { force: true });
+    },
+    async tellStopped(report) {
+      const text = JSON.stringify(report);
+      const told = [...stopping].map((response) =>
+        once(response.end(text), 'close', { signal: AbortSignal.timeout(TELL_MS) }),
+      );
+      await Promise.allSettled(told);
     },
   };
 }

@@ -10,7 +10,7 @@ import {
 } from '@cleocode/kernel';
 import type { AgentHealth } from '@cleocode/runtime';
 import { controlAddress } from '../control/address.ts';
-import { serveControls } from '../control/server.ts';
+import { type ControlServer, serveControls } from '../control/server.ts';
 import { failureOf } from '../failure.ts';
 import type { Output } from '../output.ts';
 import type { AgentEvent } from './events.ts';
@@ -50,6 +50,7 @@ export class Resident {
   readonly #options: ResidentOptions;
   readonly #report: Report;
   #kernel: Kernel | undefined;
+  #controls: ControlServer | undefined;
   /** What happens before it is ready is told after that. */
   #early: AgentEvent[] | undefined = [];
   #transport = '';
@@ -66,11 +67,14 @@ export class Resident {
       options.report ?? reporter(options.output, { named: options.named, whole: () => this.#showing });
   }
 
-  /** Resolves when it is ready. A failure has been rolled back when it rejects. */
-  async start(): Promise<void> {
+  /**
+   * Resolves when it is ready. A failure has been rolled back when it rejects. `onStopRequest` is called each time another process
+   * asks to end it.
+   */
+  async start(onStopRequest: () => void): Promise<void> {
     const { agentId } = this;
     this.#startedAt = performance.now();
-    const kernel = this.#makeKernel();
+    const kernel = this.#makeKernel(onStopRequest);
     this.#kernel = kernel;
     try {
       await kernel.start();
@@ -88,7 +92,7 @@ export class Resident {
     return this.#stopping;
   }
 
-  #makeKernel(): Kernel {
+  #makeKernel(onStopRequest: () => void): Kernel {
     const { config, logger, output, show } = this.#options;
     const { plugins = [], ...rest } = config();
     const own = showPlugin({
@@ -98,7 +102,7 @@ export class Resident {
         else this.#report(event);
       },
       shows: () => show || !kernel.describe().handlesMessages,
-      onInit: (ctx, health) => this.#answer(ctx, health),
+      onInit: (ctx, health) => this.#answer(ctx, { health, onStopRequest }),
       onStart: ({ transport, showing }) => {
         this.#transport = transport;
         this.#showing = showing;
@@ -108,13 +112,18 @@ export class Resident {
     return kernel;
   }
 
-  /** Other processes may ask it how it is, until it has drained. That they cannot is no reason not to run. */
-  async #answer(ctx: Pick<PluginContext, 'defer' | 'logger'>, health: () => AgentHealth): Promise<void> {
+  /** Other processes may ask it how it is, until it has drained, and to stop. That they cannot is no reason not to run. */
+  async #answer(
+    ctx: Pick<PluginContext, 'defer' | 'logger'>,
+    { health, onStopRequest }: { health: () => AgentHealth; onStopRequest: () => void },
+  ): Promise<void> {
     const { agentId, stateDir } = this.#options;
     try {
       const server = await serveControls(controlAddress(stateDir, agentId), {
         status: () => this.#status(health()),
+        stop: onStopRequest,
       });
+      this.#controls = server;
       ctx.defer(() => server.close());
     } catch (error) {
       const { message, code, hint } = failureOf(error);
@@ -137,9 +146,11 @@ export class Resident {
   async #stop(reason: string): Promise<boolean> {
     // It could not be started and was told as a failure: there is nothing to stop.
     if (!this.#kernel || this.#kernel.state === 'failed') return true;
-    const { drained, released, forced, ok } = await this.#kernel.stop(reason);
+    const report = await this.#kernel.stop(reason);
+    const { drained, released, forced, ok } = report;
     this.#tellEarly();
     this.#report({ event: 'stopped', agentId: this.agentId, reason, drained, released, forced, ok });
+    await this.#controls?.tellStopped(report);
     return ok;
   }
 

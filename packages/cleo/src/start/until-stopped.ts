@@ -1,20 +1,19 @@
 import { flushCompileCache } from 'node:module';
-import { Ending, type EndingOptions } from '../ending.ts';
+import { Ending, type EndingOptions, type EndingOutput } from '../ending.ts';
 import { EXIT } from '../exit-code.ts';
 import { failureOf } from '../failure.ts';
-import type { Output } from '../output.ts';
 import type { Resident } from './resident.ts';
 
 /** After the start, so as not to be in its way. */
 const FLUSH_AFTER_MS = 1_000;
 
 /**
- * Starts the agents and runs them until a signal or an unforeseen error ends them. Answers the exit code. Rejects when
+ * Starts the agents and runs them until a signal, an unforeseen error or a request to each ends them. Answers the exit code. Rejects when
  * none of them could be started, with the first one's error.
  */
 export async function untilStopped(
   residents: readonly Resident[],
-  output: Output,
+  output: EndingOutput,
   onReady: (first: Resident) => void,
   options?: EndingOptions,
 ): Promise<number> {
@@ -37,14 +36,22 @@ export async function untilStopped(
 /** Starts all of them and answers those that are ready; what kept the others from it has been told. */
 async function startAll(
   residents: readonly Resident[],
-  output: Output,
+  output: EndingOutput,
   end: Ending,
 ): Promise<readonly Resident[]> {
-  const results = await Promise.allSettled(residents.map((one) => one.start()));
-  // Stopped while starting: that is what was asked for.
-  if (end.begun) return residents;
-  const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
-  if (errors.length === residents.length) throw errors[0];
-  for (const error of errors) output.failure(failureOf(error));
-  return residents.filter((_, index) => results[index]!.status === 'fulfilled');
+  const results = await Promise.allSettled(
+    residents.map((one) => one.start(() => end.stop(one, 'requested'))),
+  );
+  const failed = residents.flatMap((one, index) => {
+    const result = results[index]!;
+    // Stopped while starting: that is what was asked for.
+    return result.status === 'rejected' && !end.has(one) ? [{ one, error: result.reason }] : [];
+  });
+  if (failed.length === residents.length) throw failed[0]!.error;
+  for (const { one, error } of failed) {
+    output.failure(failureOf(error));
+    // It has ended by itself: the others need not wait for a request to it.
+    end.stop(one, 'failed start');
+  }
+  return residents.filter((one) => !failed.some((other) => other.one === one));
 }
