@@ -11,6 +11,7 @@ export interface KernelDescription {
     name: string;
     version: string;
     requires: string[];
+    /** Late ones too. */
     optional: string[];
     provides: string[];
     hooks: Partial<Record<HookName, number>>;
@@ -32,7 +33,7 @@ export function describePlugins(
   return {
     handlesMessages: hooks.handlesMessages,
     plugins: hosts.map((host) => {
-      const { version, requires = {}, optional = {}, provides = [] } = host.plugin.definition;
+      const { version, requires = {}, optional = {}, late = {}, provides = [] } = host.plugin.definition;
       const own = HOOKS.flatMap((hook) => hooks.entries(hook)).filter(
         (one) => one.plugin === host.name && !one.internal,
       );
@@ -42,7 +43,7 @@ export function describePlugins(
         name: host.name,
         version,
         requires: idsOf(requires),
-        optional: idsOf(optional),
+        optional: [...idsOf(optional), ...idsOf(late)],
         provides: idsOf(provides),
         hooks: counts,
         tasks: host.tasks.map(({ name, state, restarts }) => ({ name, state, restarts })),

@@ -10,7 +10,7 @@ import {
 
 /** A definition with the members nobody cares about filled in. */
 // biome-ignore lint/suspicious/noExplicitAny: tests define plugins of every type
-export function define(definition: Partial<PluginDefinition<any, any, any, any>>): PluginFactory<any> {
+export function define(definition: Partial<PluginDefinition<any, any, any, any, any>>): PluginFactory<any> {
   return definePlugin({ name: 'plugin', version: '1.0.0', apiVersion: 1, setup() {}, ...definition });
 }
 

@@ -158,9 +158,22 @@ export class PluginHost {
         // One that has ended makes way for its successor, so that the list stays as long as what runs.
         const ended = host.tasks.findIndex((task) => task.name === name && task.state === 'ended');
         if (ended >= 0) host.tasks.splice(ended, 1);
-        host.tasks.push(new SupervisedTask(name, work, host.#abort.signal, host.logger));
+        const task = new SupervisedTask(name, work, host.#abort.signal, host.logger);
+        host.tasks.push(task);
+        return { start: () => host.#startAgain(task), stop: () => task.stop() };
       },
     };
+  }
+
+  #startAgain(task: SupervisedTask): void {
+    if (this.#abort.signal.aborted)
+      throw new KernelError(
+        'E_KERNEL_STATE',
+        `${this.name}: "${task.name}" cannot start again: the kernel has been stopped`,
+        { plugin: this.name, phase: 'stop', hint: 'Make a new kernel for another start.' },
+      );
+    if (!this.tasks.includes(task)) this.tasks.push(task);
+    task.start();
   }
 
   #on<H extends HookName>(hook: H, handler: KernelHooks[H], { order, timeoutMs }: HookOptions): () => void {
@@ -205,9 +218,14 @@ export class PluginHost {
   }
 
   #deps(): Record<string, unknown> {
-    const { requires = {}, optional = {} } = this.plugin.definition;
-    const refs = Object.entries({ ...requires, ...optional }) as [string, ServiceRef<unknown>][];
-    return Object.fromEntries(refs.map(([key, ref]) => [key, this.#parts.services.get(ref)]));
+    const { requires = {}, optional = {}, late = {} } = this.plugin.definition;
+    const { services } = this.#parts;
+    const now = Object.entries({ ...requires, ...optional }) as [string, ServiceRef<unknown>][];
+    const later = Object.entries(late) as [string, ServiceRef<unknown>][];
+    return Object.fromEntries([
+      ...now.map(([key, ref]) => [key, services.get(ref)]),
+      ...later.map(([key, ref]) => [key, () => services.get(ref)]),
+    ]);
   }
 }
 

@@ -36,16 +36,16 @@ export interface KernelHooks {
    * In plugin order. Open what you need; the services you require are ready. A failure rolls the start back: `stop` runs for
    * the plugins whose `init` finished, what was deferred runs for all.
    */
-  init(): void | Promise<void>;
+  init(): unknown;
   /** In plugin order, after every `init`. Begin to work. A failure rolls the start back. */
-  start(): void | Promise<void>;
+  start(): unknown;
   /**
    * In plugin order, for each message. Resolving means: handled, it may be acked. Throwing means: try this handler again
    * later; a `PermanentError` means: never. Each handler is contained: it neither stops nor fails the others.
    */
   message(delivery: Delivery): unknown;
   /** In reverse plugin order, where `init` had finished. Every handler runs, even after one failed. */
-  stop(reason: StopReason): void | Promise<void>;
+  stop(reason: StopReason): unknown;
 }
 
 export type HookName = keyof KernelHooks;
@@ -83,20 +83,31 @@ export interface PluginContext {
    * When it throws, the kernel reports it and starts it anew with backoff (1 s doubling to 30 s, with jitter; from 1 s again
    * after more than 30 s without trouble).
    */
-  task(name: string, work: (signal: AbortSignal) => Promise<void>): void;
+  task(name: string, work: (signal: AbortSignal) => Promise<void>): Task;
+}
+
+/** Background work in a plugin's hand: a service may let others pause it. */
+export interface Task {
+  /** Begins the work again, after a stop under way. Does nothing while it runs; throws `E_KERNEL_STATE` at the plugin's end. */
+  start(): void;
+  /** Aborts the signal of the work; resolves when it has ended. Never rejects. */
+  stop(): Promise<void>;
 }
 
 type Refs = Record<string, ServiceRef<unknown>>;
 
-export type Deps<Requires extends Refs, Optional extends Refs> = {
+export type Deps<Requires extends Refs, Optional extends Refs, Late extends Refs = Record<never, never>> = {
   readonly [K in keyof Requires]: ServiceOf<Requires[K]>;
-} & { readonly [K in keyof Optional]: ServiceOf<Optional[K]> | undefined };
+} & { readonly [K in keyof Optional]: ServiceOf<Optional[K]> | undefined } & {
+  readonly [K in keyof Late]: () => ServiceOf<Late[K]> | undefined;
+};
 
 export interface PluginDefinition<
   Input = unknown,
   Output = Input,
   Requires extends Refs = Refs,
   Optional extends Refs = Refs,
+  Late extends Refs = Refs,
 > {
   /** The package name. */
   name: string;
@@ -108,24 +119,29 @@ export interface PluginDefinition<
   requires?: Requires;
   /** Services used when they exist. */
   optional?: Optional;
+  /**
+   * Services used when they exist, whatever the order: this plugin may begin before the one that provides them, and end after it.
+   * Each is given as a function; ask it from `init` on.
+   */
+  late?: Late;
   /** Services this plugin gives in `setup`. */
   provides?: readonly ServiceRef<unknown>[];
   /** Declares handlers and services. Does no I/O: that belongs in `init`. */
-  setup(ctx: PluginContext, options: Output, deps: Deps<Requires, Optional>): void;
+  setup(ctx: PluginContext, options: Output, deps: Deps<Requires, Optional, Late>): void;
 }
 
 /** A plugin with its options, ready for the `plugins` of a configuration. */
 export interface Plugin {
   readonly [brand]: true;
   // biome-ignore lint/suspicious/noExplicitAny: a list of plugins holds definitions of every type
-  readonly definition: PluginDefinition<any, any, any, any>;
+  readonly definition: PluginDefinition<any, any, any, any, any>;
   readonly options: unknown;
 }
 
 export interface PluginFactory<Input = unknown> {
   (options?: Input): Plugin;
   // biome-ignore lint/suspicious/noExplicitAny: see Plugin
-  readonly definition: PluginDefinition<any, any, any, any>;
+  readonly definition: PluginDefinition<any, any, any, any, any>;
 }
 
 /** Turns a definition into the factory that a plugin package exports by default: `poller({ intervalMs: 5000 })`. */
@@ -134,7 +150,8 @@ export function definePlugin<
   Output = Input,
   Requires extends Refs = Record<never, never>,
   Optional extends Refs = Record<never, never>,
->(definition: PluginDefinition<Input, Output, Requires, Optional>): PluginFactory<Input> {
+  Late extends Refs = Record<never, never>,
+>(definition: PluginDefinition<Input, Output, Requires, Optional, Late>): PluginFactory<Input> {
   const factory = (options?: Input): Plugin => Object.freeze({ [brand]: true as const, definition, options });
   return Object.assign(factory, { definition });
 }

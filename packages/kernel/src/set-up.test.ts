@@ -39,6 +39,36 @@ it('gives an optional service when some plugin provides it, and undefined when n
   expect(setup.mock.lastCall![2]).toEqual({ clock: sundial });
 });
 
+it('gives a late service as a function, and lets its user come first and end last', async () => {
+  const ended: string[] = [];
+  const seen: unknown[] = [];
+  const user = define({
+    name: 'user',
+    late: { clock },
+    setup(ctx, _options, deps) {
+      ctx.on('init', () => void seen.push(deps.clock!()));
+      ctx.on('stop', () => void ended.push('user'));
+    },
+  });
+  const provider = define({
+    name: 'clock',
+    // Each uses the other: what is late makes no cycle.
+    late: { inbox: services.inbox },
+    provides: [clock],
+    setup(ctx) {
+      ctx.provide(clock, sundial);
+      ctx.on('stop', () => void ended.push('clock'));
+    },
+  });
+  const kernel = kernelOf({ plugins: [user(), provider()] });
+  await kernel.start();
+  expect(kernel.describe().plugins).toMatchObject([{ name: 'user', optional: ['@acme/clock'] }, {}]);
+  await kernel.stop();
+  expect(ended).toEqual(['clock', 'user']);
+  await kernelOf({ plugins: [user()] }).start();
+  expect(seen).toEqual([sundial, undefined]);
+});
+
 it('matches services by id, so that the token of a second copy of the contracts is the same service', async () => {
   const load = (file: string) => import(new URL(`../../contracts/src/${file}?copy`, import.meta.url).href);
   const copiedServices: typeof services = await load('service.ts');

@@ -95,7 +95,7 @@ function check(plugin: unknown, place: string): asserts plugin is Plugin {
         ? `Call it: ${place} is a plugin factory, as in poller({ intervalMs: 5000 }).`
         : 'Use what definePlugin returned, called with its options.',
     });
-  const { name, apiVersion, setup, requires, optional, provides } = plugin.definition;
+  const { name, apiVersion, setup, requires, optional, late, provides } = plugin.definition;
   if (apiVersion !== API_VERSION)
     throw new KernelError(
       'E_PLUGIN_API_VERSION',
@@ -115,7 +115,7 @@ function check(plugin: unknown, place: string): asserts plugin is Plugin {
         hint: 'definePlugin takes { name, version, apiVersion, setup, … }.',
       },
     );
-  for (const [list, refs] of Object.entries({ requires, optional, provides }))
+  for (const [list, refs] of Object.entries({ requires, optional, late, provides }))
     for (const [key, ref] of Object.entries((refs ?? {}) as Record<string, unknown>))
       if (typeof (ref as ServiceRef<unknown> | undefined)?.id !== 'string')
         throw new KernelError('E_PLUGIN_INVALID', `${place} (${name}): ${list}.${key} is not a service`, {

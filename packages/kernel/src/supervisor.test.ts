@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { gate, kernelOf, plugin, recordLogs } from './kernel.test.kit.ts';
+import type { Task } from './index.ts';
+import { gate, kernelOf, plugin, recordLogs, until } from './kernel.test.kit.ts';
 import { SupervisedTask } from './supervisor.ts';
 
 const untilAborted = (signal: AbortSignal) =>
@@ -65,6 +66,77 @@ it('keeps no more tasks in its description than run, however many have come and 
     { name: 'short', state: 'running', restarts: 0 },
     { name: 'short', state: 'running', restarts: 0 },
   ]);
+});
+
+describe('a task in the hand of its plugin', () => {
+  /** A plugin with one task, which notes when it begins and ends; its end takes until `open`. */
+  async function worker() {
+    const events: string[] = [];
+    const { passed, open } = gate();
+    let task: Task | undefined;
+    const kernel = kernelOf({
+      plugins: [
+        plugin('a', (ctx) =>
+          ctx.on('start', () => {
+            task = ctx.task('work', async (signal) => {
+              events.push('begins');
+              await untilAborted(signal);
+              await passed;
+              events.push('ends');
+            });
+          }),
+        ),
+      ],
+    });
+    await kernel.start();
+    const state = () => kernel.describe().plugins[0]!.tasks[0]?.state;
+    return { task: task!, events, open, kernel, state };
+  }
+
+  it('stops alone, is waited for, and starts again', async () => {
+    const { task, events, open, state } = await worker();
+    const stopped = task.stop();
+    expect([events, state()]).toEqual([['begins'], 'running']);
+    open();
+    await stopped;
+    expect([events, state()]).toEqual([['begins', 'ends'], 'ended']);
+    await task.stop();
+    task.start();
+    task.start();
+    expect([events, state()]).toEqual([['begins', 'ends', 'begins'], 'running']);
+  });
+
+  it('starts again after the stop under way, never beside itself; a stop takes that back', async () => {
+    const { task, events, open } = await worker();
+    const stopped = task.stop();
+    task.start();
+    task.start();
+    expect(events).toEqual(['begins']);
+    open();
+    await stopped;
+    await until(() => events.length === 3);
+    expect(events).toEqual(['begins', 'ends', 'begins']);
+    void task.stop();
+    task.start();
+    await task.stop();
+    expect(events).toEqual(['begins', 'ends', 'begins', 'ends']);
+  });
+
+  it('ends with its plugin, and refuses to start after that', async () => {
+    const { task, events, open, kernel } = await worker();
+    open();
+    await task.stop();
+    task.start();
+    expect(await kernel.stop()).toMatchObject({ ok: true });
+    expect(events).toEqual(['begins', 'ends', 'begins', 'ends']);
+    expect(() => task.start()).toThrow(
+      expect.objectContaining({
+        code: 'E_KERNEL_STATE',
+        message: 'a: "work" cannot start again: the kernel has been stopped',
+      }),
+    );
+    await task.stop();
+  });
 });
 
 describe('a task that throws', () => {

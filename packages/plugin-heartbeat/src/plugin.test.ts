@@ -216,8 +216,8 @@ it('logs that the process stood still, and that the clock went ahead', async () 
 });
 
 it('is found by the service ids, whichever copy of the contracts defined them', () => {
-  const { requires, optional, provides } = heartbeat.definition;
-  expect([...Object.values({ ...requires, ...optional }), ...provides!]).toEqual(
+  const { requires, optional, late, provides } = heartbeat.definition;
+  expect([...Object.values({ ...requires, ...optional, ...late }), ...provides!]).toEqual(
     ['transport', 'agent', 'intake', 'inbox', 'realtime', 'presence'].map((id) => defineService(id)),
   );
 });

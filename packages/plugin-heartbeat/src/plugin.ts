@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { defineService, MAX_TIMER_MS, services } from '@cleocode/contracts';
-import { definePlugin, type Logger, packageVersion } from '@cleocode/kernel';
+import { definePlugin, type Logger, packageVersion, type Task } from '@cleocode/kernel';
 import { z } from 'zod';
 import { Heart, type HeartbeatStatus, type HeartOptions } from './heart.ts';
 
-/** What others see of the agent, and why. */
-export interface PresenceMonitor {
+/** What others see of the agent, and why; and a way to pause it: `stop` says `offline`. */
+export interface PresenceMonitor extends Task {
   status(): HeartbeatStatus;
 }
 
@@ -25,19 +25,33 @@ export const heartbeat = definePlugin({
   apiVersion: 1,
   options,
   requires: { transport: services.transport, agent: services.agent },
-  optional: { intake: services.intake, inbox: services.inbox, realtime: services.realtime },
+  optional: { intake: services.intake, inbox: services.inbox },
+  late: { realtime: services.realtime },
   provides: [presence],
-  setup(ctx, { intervalMs }, deps) {
-    const heart = new Heart({ ...deps, ...reportTo(ctx.logger), intervalMs, instanceId: randomUUID() });
-    ctx.provide(presence, heart);
+  setup(ctx, { intervalMs }, { realtime, ...deps }) {
+    const heart = new Heart({
+      ...deps,
+      get realtime() {
+        return realtime();
+      },
+      ...reportTo(ctx.logger),
+      intervalMs,
+      instanceId: randomUUID(),
+    });
+    let task: Task | undefined;
+    ctx.provide(presence, {
+      start: () => task?.start(),
+      stop: async () => task?.stop(),
+      status: () => heart.status(),
+    });
     // Others should not wait for an answer of an agent that takes nothing more in, however long its handlers still work.
     const closed = new AbortController();
     deps.inbox?.observe(({ type }) => {
       if (type === 'closed') closed.abort(new Error('the agent is stopping'));
     });
-    ctx.on('start', () =>
-      ctx.task('heartbeat', (signal) => heart.run(AbortSignal.any([signal, closed.signal]))),
-    );
+    ctx.on('start', () => {
+      task = ctx.task('heartbeat', (signal) => heart.run(AbortSignal.any([signal, closed.signal])));
+    });
   },
 });
 

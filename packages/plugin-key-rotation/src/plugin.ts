@@ -1,13 +1,13 @@
 import { defineService, keyIssuerOf, type RequestOptions, services } from '@cleocode/contracts';
-import { definePlugin, packageVersion } from '@cleocode/kernel';
+import { definePlugin, packageVersion, type Task } from '@cleocode/kernel';
 import { z } from 'zod';
 import { KeyKeeper, type KeyRotationStatus } from './key-keeper.ts';
 import { CHECK_INTERVAL_MS, MAX_KEY_AGE_MS, MAX_OVERLAP_S } from './key-rotation-service.ts';
 
-/** What is known of the key's age and of its rotations, and a way to rotate now. */
-export interface KeyRotationMonitor {
+/** What is known of the key's age and of its rotations, a way to rotate now, and one to pause it. */
+export interface KeyRotationMonitor extends Task {
   status(): KeyRotationStatus;
-  /** Rotates now, whatever the age of the key. Rejects with why it could not; the old key stays in use then. */
+  /** Rotates now, paused or not, whatever the age of the key. Rejects with why it could not; the old key stays in use then. */
   rotateNow(options?: RequestOptions): Promise<void>;
 }
 
@@ -43,7 +43,15 @@ export const keyRotation = definePlugin({
       onError: ({ code, message, hint }) => ctx.logger.warn(`key rotation: ${message}`, { code, hint }),
       onRecovered: (failures) => ctx.logger.info('key rotation: works again', { failures }),
     });
-    ctx.provide(keyRotationMonitor, keeper);
-    ctx.on('start', () => ctx.task('key-rotation', (signal) => keeper.run(signal)));
+    let task: Task | undefined;
+    ctx.provide(keyRotationMonitor, {
+      start: () => task?.start(),
+      stop: async () => task?.stop(),
+      status: () => keeper.status(),
+      rotateNow: (options) => keeper.rotateNow(options),
+    });
+    ctx.on('start', () => {
+      task = ctx.task('key-rotation', (signal) => keeper.run(signal));
+    });
   },
 });

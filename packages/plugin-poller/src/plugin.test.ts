@@ -255,8 +255,8 @@ it('slows down while the realtime service is live', async () => {
 });
 
 it('is found by the service ids, whichever copy of the contracts defined them', () => {
-  const { requires, optional } = poller.definition;
-  expect(Object.values({ ...requires, ...optional })).toEqual(
+  const { requires, late } = poller.definition;
+  expect(Object.values({ ...requires, ...late })).toEqual(
     ['transport', 'inbox', 'agent', 'journal', 'realtime'].map((id) => defineService(id)),
   );
 });

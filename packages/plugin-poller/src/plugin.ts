@@ -1,7 +1,17 @@
-import { CleoError, errorText, isMentioned, MAX_TIMER_MS, services } from '@cleocode/contracts';
+import { setImmediate } from 'node:timers/promises';
+import {
+  CleoError,
+  defineService,
+  errorText,
+  type IntakeHealth,
+  isMentioned,
+  MAX_TIMER_MS,
+  services,
+} from '@cleocode/contracts';
 import type { IntakeReporter } from '@cleocode/intake';
-import { definePlugin, type Logger, packageVersion } from '@cleocode/kernel';
+import { definePlugin, type Logger, packageVersion, type Task } from '@cleocode/kernel';
 import { z } from 'zod';
+import type { AgentPollerStatus } from './agent-poller.ts';
 import { Intake } from './intake.ts';
 
 const milliseconds = z.int().positive().max(MAX_TIMER_MS);
@@ -23,6 +33,14 @@ const options = z.strictObject({
 
 export type PollerOptions = z.input<typeof options>;
 
+/** What the poller does, and a way to pause it. What it took in already is handled meanwhile. */
+export interface PollerMonitor extends Task {
+  /** Counts whatever brought the messages. */
+  status(): AgentPollerStatus;
+}
+
+export const pollerMonitor = defineService<PollerMonitor>('poller');
+
 /** The pull intake: polls the transport, follows groups, and takes native push where the transport has it. */
 export const poller = definePlugin({
   name: '@cleocode/plugin-poller',
@@ -35,8 +53,8 @@ export const poller = definePlugin({
     agent: services.agent,
     journal: services.journal,
   },
-  optional: { realtime: services.realtime },
-  provides: [services.intake],
+  late: { realtime: services.realtime },
+  provides: [services.intake, pollerMonitor],
   setup(ctx, settings, { transport, inbox, agent, journal, realtime }) {
     if (settings.groupMessages === 'mentions')
       ctx.on(
@@ -49,8 +67,23 @@ export const poller = definePlugin({
         { order: 'pre' },
       );
     let intake: Intake | undefined;
+    let task: Task | undefined;
+    let running = false;
+    const budgetMs = settings.intervalMs + settings.timeoutMs;
     ctx.provide(services.intake, {
-      health: () => intake?.health() ?? { budgetMs: settings.intervalMs + settings.timeoutMs },
+      health() {
+        if (!intake) return { budgetMs };
+        return running ? intake.health() : paused(realtime()?.state === 'live', budgetMs);
+      },
+    });
+    ctx.provide(pollerMonitor, {
+      start: () => task?.start(),
+      stop: async () => task?.stop(),
+      status() {
+        const { done, dead, dropped, inFlight, queued } = inbox.stats();
+        const status = intake?.status() ?? { failures: 0, pushLive: false };
+        return { ...status, running, seenCount: done + dead + dropped, pending: inFlight + queued };
+      },
     });
     ctx.on('start', () => {
       const working = new Intake({
@@ -59,15 +92,37 @@ export const poller = definePlugin({
         transport,
         inbox,
         agent,
-        realtime,
+        realtime: realtime(),
         cursors: journal,
         reporter: reportTo(ctx.logger),
       });
       intake = working;
-      ctx.task('intake', (signal) => working.run(signal));
+      task = ctx.task('intake', async (signal) => {
+        running = true;
+        try {
+          // Whoever waits for the start of the kernel gets to add a handler before the first message is here.
+          await setImmediate();
+          await working.run(signal);
+        } finally {
+          running = false;
+        }
+      });
     });
   },
 });
+
+/** While somebody has stopped the poller, only a live stream brings messages. */
+function paused(live: boolean, budgetMs: number): IntakeHealth {
+  if (live) return { lastReceiveAgeMs: 0, budgetMs };
+  return {
+    budgetMs,
+    problem: {
+      code: 'poller_stopped',
+      message: 'the poller was stopped, and nothing else brings messages',
+      hint: 'Start it again.',
+    },
+  };
+}
 
 function reportTo(logger: Logger): IntakeReporter {
   return {

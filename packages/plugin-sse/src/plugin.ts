@@ -1,9 +1,10 @@
-import { type CleoError, type Journal, MAX_TIMER_MS, services } from '@cleocode/contracts';
-import { definePlugin, type Logger } from '@cleocode/kernel';
+import { type CleoError, defineService, type Journal, MAX_TIMER_MS, services } from '@cleocode/contracts';
+import { definePlugin, type Logger, type Task } from '@cleocode/kernel';
 import { z } from 'zod';
 import { catchUp } from './catch-up.ts';
 import { StreamIntake, type StreamReporter } from './intake.ts';
 import type { ResumeStore } from './resume-point.ts';
+import type { SseConnectionStatus } from './service.ts';
 import { targetOf } from './settings.ts';
 import { VERSION } from './version.ts';
 
@@ -32,6 +33,13 @@ const options = z.strictObject({
 
 export type SseOptions = z.input<typeof options>;
 
+/** How the stream is, and a way to pause it. */
+export interface SseMonitor extends Task {
+  status(): SseConnectionStatus;
+}
+
+export const sseMonitor = defineService<SseMonitor>('sseConnection');
+
 /** Under which the journal keeps the id of the last event. */
 const MARK = 'sse';
 
@@ -47,7 +55,7 @@ export const sse = definePlugin({
     agent: services.agent,
     journal: services.journal,
   },
-  provides: [services.realtime],
+  provides: [services.realtime, sseMonitor],
   setup(ctx, { endpoint, timeoutMs, ...settings }, { transport, inbox, agent, journal }) {
     const target = () => {
       const { apiBaseUrl, transportConfig } = agent.credential();
@@ -63,10 +71,26 @@ export const sse = definePlugin({
       resume: resumeIn(journal),
       reporter: reportTo(ctx.logger),
     });
+    let task: Task | undefined;
+    let running = false;
     ctx.provide(services.realtime, intake);
+    ctx.provide(sseMonitor, {
+      start: () => task?.start(),
+      stop: async () => task?.stop(),
+      status: () => ({ ...intake.status(), running, transportName: 'sse' }),
+    });
     // A wrong address fails the start, not every attempt.
     ctx.on('init', () => void target());
-    ctx.on('start', () => ctx.task('stream', (signal) => intake.run(signal)));
+    ctx.on('start', () => {
+      task = ctx.task('stream', async (signal) => {
+        running = true;
+        try {
+          await intake.run(signal);
+        } finally {
+          running = false;
+        }
+      });
+    });
   },
 });
 

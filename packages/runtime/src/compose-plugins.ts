@@ -27,8 +27,8 @@ export interface Composition {
 }
 
 /**
- * The plugins of a resident agent: the default ones (store, transport by the credential and the stream that goes with it,
- * poller, key rotation, heartbeat), then its own.
+ * The plugins of a resident agent: the default ones (store, transport by the credential, poller, key rotation, heartbeat, the
+ * stream that goes with the transport), then its own. They end in reverse, the stream first and the store last.
  *
  * A default plugin is left out when the agent brings one of the same name, or one that provides a service it would
  * provide. Throws `E_TRANSPORT_UNAVAILABLE` when no transport serves the credential's backend.
@@ -37,12 +37,15 @@ export function composePlugins(composition: Composition): Plugin[] {
   const { stateDir, credential, transport } = composition;
   const own = (composition.plugins ?? []).map((plugin) => withOptions(plugin, composition));
   const brought = [...own, ...(isPlugin(transport) ? [transport] : [])];
+  const isGiven = transport !== undefined || brought.some(provides('transport'));
+  const [itsTransport, ...itsStream] = isGiven ? [] : transportPlugins(composition);
   const defaults = [
     store({ dir: stateDir, agent: credential.agentId }),
-    ...(transport || brought.some(provides('transport')) ? [] : transportPlugins(composition)),
+    ...(itsTransport ? [itsTransport] : []),
     poller(composition.poller),
     keyRotation(composition.keyRotation),
     heartbeat(composition.heartbeat),
+    ...itsStream,
   ];
   const standard = defaults.filter((plugin) => !brought.some((one) => replaces(one, plugin)));
   // Whoever brings another holder of the key may have none that can be rotated.

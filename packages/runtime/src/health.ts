@@ -20,8 +20,8 @@ export interface HealthSources {
   inbox: Pick<Inbox, 'stats'>;
   intake?: IntakeMonitor | undefined;
   realtime?: Realtime | undefined;
-  presence?: PresenceMonitor | undefined;
-  keyRotation?: KeyRotationMonitor | undefined;
+  presence?: Pick<PresenceMonitor, 'status'> | undefined;
+  keyRotation?: Pick<KeyRotationMonitor, 'status'> | undefined;
 }
 
 /** The services to declare in order to be able to ask {@link agentHealth}. */
