@@ -1,3 +1,4 @@
+import type { AsideConversation } from './aside.ts';
 import type { ConduitMessage } from './message.ts';
 import type { Problem } from './problem.ts';
 
@@ -18,6 +19,8 @@ export interface IntakeSource {
    * Only such a page may refill a conversation that had to turn a message away; anything else would get in before it.
    */
   readonly afterSeq?: number;
+  /** A person asks for these messages: whatever hops they came with, counting begins anew. */
+  readonly anew?: boolean;
 }
 
 export interface ReceiveResult {
@@ -50,6 +53,12 @@ export type InboxEvent =
   | { type: 'dropped'; message: ConduitMessage; plugin: string; reason: string }
   /** Finished before, in an earlier run or as another copy: not handled again, only acked. */
   | { type: 'known'; message: ConduitMessage }
+  /** Kept back: its conversation is set aside. It is handled once that goes on. */
+  | { type: 'held'; message: ConduitMessage; conversation: string }
+  /** A conversation is set aside from now on, because agents answer each other there without end. */
+  | { type: 'aside'; conversation: string; cause: AsideConversation['cause']; reason: string; hint: string }
+  /** It goes on, what was held first. */
+  | { type: 'resumed'; conversation: string }
   /** The inbox cannot work (`storage_full`, `ack_failing`, …) or can again (`resolved`). */
   | ({ type: 'problem'; resolved: boolean } & Problem)
   /** Something was deferred, and there is room again: scan now. */
@@ -70,6 +79,8 @@ export interface InboxStats {
   /** Done but not yet acked at the backend. */
   unacked: number;
   problems: (Problem & { sinceMs: number })[];
+  /** Conversations that are set aside, and what to do about it; absent while there is none. */
+  aside?: Problem & { conversations: number };
 }
 
 /**
@@ -89,4 +100,8 @@ export interface Inbox {
   stats(): InboxStats;
   /** Runs for each event, synchronously; a listener that throws is reported and harms nobody. Returns the unsubscribe. */
   observe(listener: (event: InboxEvent) => void): () => void;
+  /** The conversations that are set aside or being resumed. Absent where there is no protection against loops. */
+  aside?(): AsideConversation[];
+  /** Lets a conversation that is set aside go on, what was held first; resolves with whether it was set aside. */
+  resume?(conversation: string): Promise<boolean>;
 }

@@ -1,3 +1,4 @@
+import type { AsideJournal } from './aside.ts';
 import type { ConduitMessage } from './message.ts';
 
 export type MaybePromise<T> = T | Promise<T>;
@@ -39,4 +40,9 @@ export interface Journal {
   /** A named text, such as the id after which a stream goes on. A journal may keep none: nothing may depend on it. */
   getMark?(name: string): MaybePromise<string | undefined>;
   setMark?(name: string, value: string): MaybePromise<void>;
+  /**
+   * For conversations that are set aside. Without it their messages wait in the inbox, unread at the backend, as far as one
+   * conversation may fill it; and which ones are set aside is forgotten with the process.
+   */
+  readonly asides?: AsideJournal | undefined;
 }

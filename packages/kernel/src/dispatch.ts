@@ -8,6 +8,8 @@ export type DispatchResult =
   | { status: 'known' }
   /** A handler dropped it on purpose. */
   | { status: 'dropped'; plugin: string; reason: string }
+  /** Its conversation is set aside: it is handled once that goes on. */
+  | { status: 'held'; conversation: string }
   | { status: 'dead'; error: string; attempts: number };
 
 /** Hands one message to the inbox and waits for its end; rejects when it is refused, or when `ended` aborts first. */
@@ -34,6 +36,7 @@ export function dispatch(
       if (messageKey(event.message) !== messageKey(message)) return;
       if (event.type === 'done' || event.type === 'known') settle({ status: event.type });
       if (event.type === 'dropped') settle({ status: 'dropped', plugin: event.plugin, reason: event.reason });
+      if (event.type === 'held') settle({ status: 'held', conversation: event.conversation });
       if (event.type === 'dead') settle({ status: 'dead', error: event.error, attempts: event.attempts });
     });
     ended.addEventListener('abort', onEnded);

@@ -48,7 +48,7 @@ export type KernelState = 'new' | 'ready' | 'starting' | 'running' | 'stopping' 
 
 export interface Kernel {
   readonly state: KernelState;
-  readonly inbox: Inbox;
+  readonly inbox: Inbox & Required<Pick<Inbox, 'aside' | 'resume'>>;
   /** Validates options, orders the plugins and runs their `setup`, without any I/O of theirs. `start` does it too. */
   prepare(): Promise<void>;
   /**
@@ -246,7 +246,7 @@ class PluginKernel implements Kernel {
       ack: async (ids, signal) => {
         await transport?.ack(ids, { signal });
       },
-      outbox: async (_message, to, content, options) => {
+      outbox: async (_item, to, content, options) => {
         if (!transport)
           throw new KernelError(
             'E_SERVICE_MISSING',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { AsideJournal } from '../aside.ts';
 import type { Journal } from '../journal.ts';
 import type { ConduitMessage } from '../message.ts';
 
@@ -125,6 +126,94 @@ export const journalRules: readonly JournalRule[] = [
       assert.equal(await journal.getCursor('stream'), undefined);
     },
   ),
+  asideRule('a held message has not ended, and its attempt does not count', async (journal, asides) => {
+    await journal.begin('a');
+    assert.equal(await asides.hold('talk', { key: 'a', message }, loop), 'held');
+    assert.deepEqual(await journal.begin('a'), begun(1, 0));
+    assert.equal(await asides.hold('talk', { key: 'a', message }), 'held');
+    assert.deepEqual(await journal.begin('a'), begun(1, 0));
+  }),
+  asideRule('a conversation is set aside once, with the first reason', async (journal, asides) => {
+    const before = Date.now();
+    for (const key of ['a', 'b']) {
+      await journal.begin(key);
+      await asides.hold('talk', { key, message }, key === 'a' ? loop : { cause: 'rate', reason: 'too fast' });
+    }
+    const [one, ...more] = await asides.list();
+    assert.deepEqual(more, []);
+    const { conversation, cause, reason, resuming, since } = one!;
+    assert.deepEqual(
+      { conversation, cause, reason, resuming },
+      { conversation: 'talk', ...loop, resuming: false },
+    );
+    assert.ok(Date.parse(since) >= before - 1_000);
+  }),
+  asideRule('what is not set aside holds nothing', async (journal, asides) => {
+    await journal.begin('a');
+    assert.equal(await asides.hold('talk', { key: 'a', message }), 'free');
+    await asides.resume('talk');
+    assert.deepEqual(await asides.list(), []);
+    assert.equal(await asides.next('talk'), undefined);
+  }),
+  asideRule(
+    'what was held comes back oldest first, each until it has ended, and then it is over',
+    async (journal, asides) => {
+      for (const key of ['a', 'b', 'c']) {
+        await journal.begin(key);
+        await asides.hold('talk', { key, message: { ...message, id: key, extra: { deep: [key] } } }, loop);
+      }
+      await asides.resume('talk');
+      assert.deepEqual(
+        (await asides.list()).map(({ resuming }) => resuming),
+        [true],
+      );
+      await journal.begin('late');
+      assert.equal(await asides.hold('talk', { key: 'late', message }), 'resuming');
+      for (const key of ['a', 'b', 'c']) {
+        const held = { key, message: { ...message, id: key, extra: { deep: [key] } } };
+        assert.deepEqual(await asides.next('talk'), held);
+        assert.deepEqual(await asides.next('talk'), held);
+        await journal.begin(key);
+        await (key === 'b' ? journal.dead(key, message, 'gave up') : journal.done(key));
+      }
+      assert.equal((await asides.list()).length, 1);
+      assert.equal(await asides.next('talk'), undefined);
+      assert.deepEqual(await asides.list(), []);
+      assert.equal(await asides.hold('talk', { key: 'late', message }), 'free');
+    },
+  ),
+  asideRule('conversations that are set aside know nothing of each other', async (journal, asides) => {
+    for (const key of ['a', 'b']) {
+      await journal.begin(key);
+      await asides.hold(`talk ${key}`, { key, message: { ...message, id: key } }, loop);
+    }
+    await asides.resume('talk b');
+    assert.deepEqual(
+      (await asides.list()).map(({ conversation, resuming }) => [conversation, resuming]),
+      [
+        ['talk a', false],
+        ['talk b', true],
+      ],
+    );
+    assert.equal((await asides.next('talk b'))?.key, 'b');
+  }),
+  durableRule('what is set aside, and what is held of it, outlives the process', async (open) => {
+    const before = await open();
+    if (!before.asides) return;
+    for (const key of ['a', 'b']) {
+      await before.begin(key);
+      await before.asides.hold('talk', { key, message: { ...message, id: key } }, loop);
+    }
+    await before.asides.resume('talk');
+    await before.begin('a');
+    const after = await open();
+    assert.deepEqual(
+      (await after.asides!.list()).map(({ resuming }) => resuming),
+      [true],
+    );
+    assert.equal((await after.asides!.next('talk'))?.message.id, 'a');
+    assert.deepEqual(await after.begin('a'), begun(2, 0));
+  }),
   durableRule('attempts, failures, ends and cursors outlive the process', async (open) => {
     const before = await open();
     await before.begin('open');
@@ -154,6 +243,18 @@ const message: ConduitMessage = {
 
 function begun(attempt: number, failures: number) {
   return { state: 'begun', attempt, failures };
+}
+
+const loop = { cause: 'hops', reason: 'nine answers in a row' } as const;
+
+/** For a journal that can set conversations aside; another one has nothing to break. */
+function asideRule(
+  name: string,
+  check: (journal: Journal, asides: AsideJournal) => Promise<void>,
+): JournalRule {
+  return rule(name, async (journal) => {
+    if (journal.asides) await check(journal, journal.asides);
+  });
 }
 
 function rule(name: string, check: (journal: Journal) => Promise<void>): JournalRule {

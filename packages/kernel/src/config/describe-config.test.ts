@@ -21,6 +21,8 @@ test('without a configuration every value is a default', () => {
     'inbox.capacityBytes': 33_554_432,
     'inbox.laneCapacity': 128,
     'inbox.maxAttempts': 5,
+    'inbox.maxHops': 8,
+    'inbox.maxRepliesPerMinute': 60,
     'inbox.retryBaseMs': 1000,
     'inbox.retryMaxMs': 60_000,
     'timeouts.initMs': 10_000,

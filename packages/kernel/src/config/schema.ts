@@ -83,6 +83,8 @@ const inboxSchema = section('an object of inbox options', {
   maxAttempts: wholeNumber(1, 1_000).optional(),
   retryBaseMs: milliseconds.optional(),
   retryMaxMs: milliseconds.optional(),
+  maxHops: wholeNumber(0, 10_000).optional(),
+  maxRepliesPerMinute: wholeNumber(0, 1_000_000).optional(),
 } satisfies Shape<InboxOptions>).superRefine((options, context) => {
   const { retryBaseMs, retryMaxMs } = withDefaults(options);
   if (retryBaseMs <= retryMaxMs) return;

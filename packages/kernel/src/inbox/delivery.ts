@@ -1,15 +1,15 @@
-import type { ConduitMessage } from '@cleocode/contracts';
+import { type ConduitMessage, nextHop, type PushOptions } from '@cleocode/contracts';
 import { KernelError } from '../errors.ts';
 import type { HookEntry } from '../hooks.ts';
 import type { Delivery } from '../plugin.ts';
 import type { Item } from './lanes.ts';
 
-/** Sends while `message` is handled; the kernel binds it to the transport. */
+/** Sends while a message is handled; the kernel binds it to the transport. */
 export type Outbox = (
-  message: ConduitMessage,
+  item: Item,
   to: string,
   content: string,
-  options: { conversationId?: string; replyTo?: string; idempotencyKey: string; signal: AbortSignal },
+  options: PushOptions,
 ) => Promise<{ messageId: string }>;
 
 /**
@@ -23,7 +23,7 @@ export class HandlerDelivery implements Delivery {
   droppedBecause: string | undefined;
   readonly #entry: HookEntry;
   readonly #outbox: Outbox;
-  readonly #key: string;
+  readonly #item: Item;
   #sent = 0;
   #over = false;
   /** Why it is over. */
@@ -36,7 +36,7 @@ export class HandlerDelivery implements Delivery {
     this.source = item.source;
     this.#entry = entry;
     this.#outbox = outbox;
-    this.#key = item.key;
+    this.#item = item;
   }
 
   /** Made when first asked for: most handlers never look, and a controller for each message is not free. */
@@ -82,7 +82,13 @@ export class HandlerDelivery implements Delivery {
     this.#sent += 1;
     // The same for the n-th message of a handler in every attempt, so that a retry does not say things twice.
     const handler = nth === 1 ? plugin : `${plugin}/${nth}`;
-    const idempotencyKey = `${this.#key}:${handler}:${this.#sent}`;
-    return this.#outbox(this.message, to, content, { ...options, idempotencyKey, signal: this.signal });
+    const idempotencyKey = `${this.#item.key}:${handler}:${this.#sent}`;
+    const metadata = nextHop(this.#item.hops);
+    return this.#outbox(this.#item, to, content, {
+      ...options,
+      idempotencyKey,
+      metadata,
+      signal: this.signal,
+    });
   }
 }

@@ -1,4 +1,5 @@
 import {
+  type AsideConversation,
   backoff,
   errorText,
   type InboxEvent,
@@ -9,9 +10,10 @@ import {
 } from '@cleocode/contracts';
 import type { Hooks } from '../hooks.ts';
 import type { Logger } from '../logger.ts';
+import type { Asides, Objection } from './asides.ts';
 import { Attempt } from './attempt.ts';
 import type { Outbox } from './delivery.ts';
-import type { Item, Lane } from './lanes.ts';
+import type { Item, Lane, Lanes } from './lanes.ts';
 import type { InboxOptions } from './options.ts';
 import { GAVE_UP, PatientJournal } from './patient-journal.ts';
 import { NO_HANDLER, type Problems } from './problems.ts';
@@ -24,6 +26,8 @@ export interface DispatcherParts {
   logger: Logger;
   outbox: Outbox;
   problems: Problems;
+  lanes: Lanes;
+  asides: Asides;
   /** A handler's deadline unless it names its own, in milliseconds. */
   messageTimeoutMs: number;
   /** Whether anybody listens: events are not made for nobody. */
@@ -54,13 +58,17 @@ export class Dispatcher {
   /** Handlers at work or about to be. */
   #slots = 0;
   #open = false;
+  #closed = false;
   #pumping = false;
   #wakeIdle: (() => void) | undefined;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
-    this.#outbox = async (message, to, content, options) => {
-      const sent = await parts.outbox(message, to, content, options);
+    this.#outbox = async (item, to, content, options) => {
+      const sent = await parts.outbox(item, to, content, options);
+      if (!item.answered) parts.asides.answered(item);
+      item.answered = true;
+      const { message } = item;
       if (parts.observed()) parts.emit({ type: 'sent', message, to, content, messageId: sent.messageId });
       return sent;
     };
@@ -72,9 +80,11 @@ export class Dispatcher {
     return [...this.#working];
   }
 
+  /** Begins once it is known which conversations were set aside before. */
   open(): void {
-    this.#open = true;
-    this.pump();
+    const known = this.#parts.journal.asides ? this.#journal.ask(listAsides, '') : [];
+    if (isThenable(known)) void Promise.resolve(known).then((list) => this.#begin(list));
+    else this.#begin(known);
   }
 
   /** The lane has got its first item. */
@@ -95,13 +105,26 @@ export class Dispatcher {
       const lane = this.#ready.shift()!;
       lane.busy = true;
       this.#slots += 1;
-      void this.#work(lane.items[0]!);
+      void (lane.resuming ? this.#workOnHeld(lane) : this.#work(lane.items[0]!));
     }
     this.#pumping = false;
   }
 
+  /** Lets a conversation that is set aside go on; resolves with whether it was. Rejects when the journal cannot note it. */
+  async resume(conversation: string): Promise<boolean> {
+    const { asides, journal } = this.#parts;
+    const aside = asides.get(conversation);
+    if (!aside || aside.resuming) return aside !== undefined;
+    if (journal.asides) {
+      await journal.asides.resume(conversation);
+      this.#goOn(conversation);
+    } else this.#unpark(conversation);
+    return true;
+  }
+
   /** Starts nothing more; what is being handled goes on, retries are left to the next start. */
   close(): void {
+    this.#closed = true;
     this.#open = false;
     this.#ready = [];
     for (const timer of this.#retries) clearTimeout(timer);
@@ -149,6 +172,14 @@ export class Dispatcher {
       // Closed while the journal wrote: a handler that has not begun does not hold up a stop.
       this.#freeSlot();
       return this.#release(item);
+    }
+    if (item.hops > 0 || this.#parts.asides.size > 0) {
+      const aside = !item.resumed && this.#parts.asides.get(item.lane.name) !== undefined;
+      const objection = aside ? undefined : this.#parts.asides.objection(item);
+      if (aside || objection) {
+        this.#freeSlot();
+        return this.#hold(item, objection);
+      }
     }
     if (this.#parts.observed())
       this.#parts.emit({ type: 'message', message: item.message, attempt: number, source: item.source });
@@ -236,11 +267,87 @@ export class Dispatcher {
     this.#finish(item);
   }
 
+  #begin(known: readonly AsideConversation[] | typeof GAVE_UP): void {
+    if (known === GAVE_UP || this.#closed) return;
+    this.#open = true;
+    for (const aside of known) {
+      this.#parts.asides.restore(aside);
+      if (aside.resuming) this.#goOn(aside.conversation);
+    }
+    this.pump();
+  }
+
+  /** Keeps a message back whose conversation is set aside, or is from now on. */
+  async #hold(item: Item, objection: Objection | undefined): Promise<void> {
+    const { asides, emit, journal, observed } = this.#parts;
+    const { key, message } = item;
+    const conversation = item.lane.name;
+    const held = journal.asides
+      ? await this.#journal.ask((one) => one.asides!.hold(conversation, { key, message }, objection), key)
+      : 'parked';
+    if (held === GAVE_UP) return this.#rest(item);
+    if (held === 'resuming' || held === 'free') {
+      // Somebody else has let it go on: what is held comes first, then this one.
+      this.#goOn(conversation);
+      return this.#release(item);
+    }
+    if (objection) asides.add(conversation, objection);
+    if (observed()) emit({ type: 'held', message, conversation });
+    if (held === 'held') return this.#finish(item);
+    // Unread at the backend: its lane stays busy, and takes as much of the inbox as a lane may.
+    await this.#uncount(item);
+    this.#rest(item);
+    // Somebody may have let it go on meanwhile.
+    if (asides.get(conversation)) item.lane.parked = true;
+    else this.#next(item.lane);
+  }
+
+  /** The lane takes its turn with what the journal holds of it. */
+  #goOn(conversation: string): void {
+    const { asides, lanes } = this.#parts;
+    if (lanes.lane(conversation)?.resuming) return;
+    asides.resume(conversation);
+    const lane = lanes.resume(conversation);
+    if (lane.busy || lane.items.length > 0) return;
+    this.#ready.push(lane);
+    this.pump();
+  }
+
+  #unpark(conversation: string): void {
+    const { asides, lanes } = this.#parts;
+    asides.resume(conversation);
+    asides.clear(conversation);
+    const lane = lanes.lane(conversation);
+    if (!lane) return;
+    lanes.resumed(lane);
+    if (!lane.parked) return;
+    lane.parked = false;
+    this.#next(lane);
+  }
+
+  /** The next message that the journal holds, or the end of its being set aside. */
+  async #workOnHeld(lane: Lane): Promise<void> {
+    const { asides, lanes } = this.#parts;
+    const held = await this.#journal.ask((journal) => journal.asides!.next(lane.name), lane.name);
+    if (held !== GAVE_UP && held !== undefined && this.#open) return this.#work(lanes.hold(lane, held));
+    this.#freeSlot();
+    if (held === GAVE_UP || !this.#open) return;
+    asides.clear(lane.name);
+    lanes.resumed(lane);
+    this.#next(lane);
+  }
+
   /**
    * No handler failed it, and yet it is not handled: the attempt does not count. After a stop the message comes again from the
    * backend; before one it waits for a handler.
    */
   async #release(item: Item): Promise<void> {
+    await this.#uncount(item);
+    this.#rest(item);
+    this.#next(item.lane);
+  }
+
+  async #uncount(item: Item): Promise<void> {
     try {
       await this.#parts.journal.release(item.key);
     } catch (error) {
@@ -250,8 +357,6 @@ export class Dispatcher {
         error: errorText(error),
       });
     }
-    this.#rest(item);
-    this.#next(item.lane);
   }
 
   #finish(item: Item): void {
@@ -269,7 +374,7 @@ export class Dispatcher {
   #next(lane: Lane): void {
     lane.busy = false;
     if (!this.#open) return;
-    if (lane.items.length > 0) this.#ready.push(lane);
+    if (lane.items.length > 0 || lane.resuming) this.#ready.push(lane);
     this.pump();
   }
 
@@ -282,6 +387,7 @@ export class Dispatcher {
 /** Asked for every message: made once, because a closure for each is not free. */
 const begin = (journal: Journal, key: string) => journal.begin(key);
 const done = (journal: Journal, key: string) => journal.done(key);
+const listAsides = (journal: Journal) => journal.asides!.list();
 
 /**
  * Why a message must not be tried again although nobody buried it: its failures were counted by an earlier process, or the

@@ -1,4 +1,5 @@
 import {
+  type AsideConversation,
   type ConduitMessage,
   errorText,
   type Inbox,
@@ -11,6 +12,7 @@ import {
   Waiters,
 } from '@cleocode/contracts';
 import { Acker } from './acker.ts';
+import { Asides } from './asides.ts';
 import { Dispatcher, type DispatcherParts } from './dispatcher.ts';
 import { type Item, Lanes } from './lanes.ts';
 import { type InboxOptions, withDefaults } from './options.ts';
@@ -47,7 +49,7 @@ export class KernelInbox implements Inbox {
   readonly #problems = new Problems((event) => this.#announce(event));
   readonly #observers = new Set<(event: InboxEvent) => void>();
   readonly #roomWaiters = new Waiters();
-  #open: { parts: InboxParts; dispatcher: Dispatcher; acker: Acker } | undefined;
+  #open: { parts: InboxParts; dispatcher: Dispatcher; acker: Acker; asides: Asides } | undefined;
   #closed = false;
 
   constructor(options: InboxOptions = {}) {
@@ -57,10 +59,18 @@ export class KernelInbox implements Inbox {
 
   /** Gives the inbox its parts. Messages are accepted from now on and wait until {@link open}. */
   attach(parts: InboxParts): void {
+    const asides = new Asides({
+      options: this.#options,
+      logger: parts.logger,
+      agentId: parts.agentId,
+      emit: (event) => this.#emit(event),
+    });
     const dispatcher = new Dispatcher({
       ...parts,
       options: this.#options,
       problems: this.#problems,
+      lanes: this.#lanes,
+      asides,
       observed: () => this.#observers.size > 0,
       emit: (event) => this.#emit(event),
       finished: (item) => this.#finished(item),
@@ -74,7 +84,7 @@ export class KernelInbox implements Inbox {
       onRefused: (ids, error) =>
         parts.logger.error('the backend refuses an ack', { messageIds: ids, error: errorText(error) }),
     });
-    this.#open = { parts, dispatcher, acker };
+    this.#open = { parts, dispatcher, acker, asides };
     this.#wakeRoomWaiters();
   }
 
@@ -103,7 +113,7 @@ export class KernelInbox implements Inbox {
     const { parts, dispatcher } = this.#open;
     this.#lanes.proceed(source);
     for (const message of messages) {
-      if (!isMessage(message)) this.#setAside(message, source, result);
+      if (!isMessage(message)) this.#takeUnusable(message, source, result);
       else if (message.from === parts.agentId) this.#skipOwn(message, source, result);
       else this.#take(message, source, result);
     }
@@ -127,13 +137,23 @@ export class KernelInbox implements Inbox {
 
   stats(): InboxStats {
     const inFlight = this.#open?.dispatcher.inFlight ?? 0;
+    const aside = this.#open?.asides.problem();
     return {
       inFlight,
       queued: this.#lanes.size - inFlight,
       ...(this.#open?.dispatcher.counts ?? { done: 0, failed: 0, dead: 0, dropped: 0 }),
       unacked: this.#open?.acker.size ?? 0,
       problems: this.#problems.list(),
+      ...(aside && { aside }),
     };
+  }
+
+  aside(): AsideConversation[] {
+    return this.#open?.asides.list() ?? [];
+  }
+
+  async resume(conversation: string): Promise<boolean> {
+    return (await this.#open?.dispatcher.resume(conversation)) ?? false;
   }
 
   observe(listener: (event: InboxEvent) => void): () => void {
@@ -191,7 +211,7 @@ export class KernelInbox implements Inbox {
   }
 
   /** What is no message ends as a dead letter and is acked, in its turn; without an id to ack, all that can be done is to say so. */
-  #setAside(bad: unknown, source: IntakeSource, result: ReceiveResult): void {
+  #takeUnusable(bad: unknown, source: IntakeSource, result: ReceiveResult): void {
     const remains = source.ackable ? remainsOf(bad) : undefined;
     if (remains) this.#take(remains, source, result, UNUSABLE);
     else

@@ -1,4 +1,11 @@
-import { type ConduitMessage, conversationOf, type IntakeSource, messageKey } from '@cleocode/contracts';
+import {
+  type ConduitMessage,
+  conversationOf,
+  type HeldMessage,
+  hopsOf,
+  type IntakeSource,
+  messageKey,
+} from '@cleocode/contracts';
 import type { HookEntry } from '../hooks.ts';
 import type { Attempt } from './attempt.ts';
 import { type Gap, narrowed, overtakes, widened } from './gap.ts';
@@ -13,6 +20,12 @@ export interface Item {
   readonly ackIds: string[];
   /** Why no handler may see it. */
   readonly unusable: string | undefined;
+  /** Answers in a row by which it came about. */
+  hops: number;
+  /** Something was sent while it was handled. */
+  answered: boolean;
+  /** Its conversation was set aside and goes on with it. */
+  resumed: boolean;
   /** Handlers that need not run again on a retry. */
   handled: HookEntry[] | undefined;
   /** The pass over the handlers that is under way. */
@@ -23,8 +36,12 @@ export interface Item {
 export interface Lane {
   readonly name: string;
   readonly items: Item[];
-  /** Handling one, or waiting before a retry: not to be started again. */
+  /** Handling one, or waiting before a retry, or set aside: not to be started again. */
   busy: boolean;
+  /** Its conversation goes on after it was set aside: what the journal holds of it comes before its items. */
+  resuming: boolean;
+  /** Set aside, with its items in it. */
+  parked: boolean;
   /** What it had to turn away; what comes after that must wait for it. */
   gap: Gap;
   /** Whoever was turned away should hear when there is room. */
@@ -96,10 +113,7 @@ export class Lanes {
       lane.refused = true;
       return undefined;
     }
-    if (!lane) {
-      lane = { name, items: [], busy: false, gap: undefined, refused: false };
-      this.#lanes.set(name, lane);
-    }
+    lane ??= this.#add(name);
     lane.gap = narrowed(lane.gap, message);
     const item: Item = {
       key,
@@ -108,6 +122,9 @@ export class Lanes {
       lane,
       ackIds: source.ackable ? [message.id] : [],
       unusable,
+      hops: source.anew ? 0 : hopsOf(message),
+      answered: false,
+      resumed: false,
       handled: undefined,
       attempt: undefined,
     };
@@ -115,6 +132,54 @@ export class Lanes {
     this.#items.set(key, item);
     this.#bytes += message.content.length;
     return item;
+  }
+
+  /** The lane of a conversation that is there. */
+  lane(name: string): Lane | undefined {
+    return this.#lanes.get(name);
+  }
+
+  /** The lane of a conversation that goes on: it stays, with items or without, until {@link resumed}. */
+  resume(name: string): Lane {
+    const lane = this.#lanes.get(name) ?? this.#add(name);
+    lane.resuming = true;
+    return lane;
+  }
+
+  /** Puts what the journal held before everything else in its lane; one more than the bounds allow. */
+  hold(lane: Lane, { key, message }: HeldMessage): Item {
+    const known = this.#items.get(key);
+    const place = known ? lane.items.indexOf(known) : -1;
+    if (known && place >= 0) {
+      // The backend has shown it again meanwhile.
+      lane.items.splice(place, 1);
+      lane.items.unshift(known);
+      return asResumed(known);
+    }
+    const item: Item = {
+      key,
+      message,
+      source: 'resume',
+      lane,
+      ackIds: [],
+      unusable: undefined,
+      hops: 0,
+      answered: false,
+      resumed: true,
+      handled: undefined,
+      attempt: undefined,
+    };
+    lane.items.unshift(item);
+    this.#items.set(key, item);
+    this.#bytes += message.content.length;
+    return item;
+  }
+
+  /** Nothing is held of it any more. What has come meanwhile was waiting for that, and counts from here. */
+  resumed(lane: Lane): void {
+    lane.resuming = false;
+    for (const item of lane.items) item.hops = 0;
+    this.#forgetIdle(lane);
   }
 
   /**
@@ -126,7 +191,7 @@ export class Lanes {
     lane.items.shift();
     this.#items.delete(item.key);
     this.#bytes -= item.message.content.length;
-    if (lane.items.length === 0 && lane.gap === undefined) this.#lanes.delete(lane.name);
+    this.#forgetIdle(lane);
     const { capacity, laneCapacity } = this.#limits;
     const laneHasRoom = lane.refused && atMark(lane.items.length, laneCapacity);
     const inboxHasRoom = this.#refused && this.room > 0 && atMark(this.#items.size, capacity);
@@ -135,6 +200,30 @@ export class Lanes {
     if (this.#items.size === 0) this.#refused = false;
     return laneHasRoom || inboxHasRoom;
   }
+
+  #add(name: string): Lane {
+    const lane = {
+      name,
+      items: [],
+      busy: false,
+      resuming: false,
+      parked: false,
+      gap: undefined,
+      refused: false,
+    };
+    this.#lanes.set(name, lane);
+    return lane;
+  }
+
+  #forgetIdle(lane: Lane): void {
+    if (lane.items.length === 0 && lane.gap === undefined && !lane.resuming) this.#lanes.delete(lane.name);
+  }
+}
+
+function asResumed(item: Item): Item {
+  item.hops = 0;
+  item.resumed = true;
+  return item;
 }
 
 function atMark(length: number, limit: number): boolean {

@@ -16,6 +16,16 @@ export interface InboxOptions {
   retryBaseMs?: number;
   /** The longest wait before a retry, in milliseconds. Default 60,000. */
   retryMaxMs?: number;
+  /**
+   * Answers in a row, with no person in between, by which a message may have come about. A conversation with one beyond that is
+   * set aside until somebody resumes it. Default 8; 0 for no limit.
+   */
+  maxHops?: number;
+  /**
+   * Answers to answers within a minute that one conversation gets; with more it is set aside. What people write, or programs
+   * send by themselves, does not count. Default 60; 0 for no limit.
+   */
+  maxRepliesPerMinute?: number;
 }
 
 export function withDefaults(options: InboxOptions): Required<InboxOptions> {
@@ -27,5 +37,7 @@ export function withDefaults(options: InboxOptions): Required<InboxOptions> {
     maxAttempts: options.maxAttempts ?? 5,
     retryBaseMs: options.retryBaseMs ?? 1_000,
     retryMaxMs: options.retryMaxMs ?? 60_000,
+    maxHops: options.maxHops ?? 8,
+    maxRepliesPerMinute: options.maxRepliesPerMinute ?? 60,
   };
 }

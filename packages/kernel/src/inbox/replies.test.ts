@@ -20,6 +20,7 @@ it('replies to the sender, or into the conversation the message came from', asyn
       options: {
         replyTo: 'direct',
         idempotencyKey: 'direct:handler-1:1',
+        metadata: { cleo: { hops: 1 } },
         signal: expect.any(AbortSignal),
       },
     },
@@ -30,6 +31,7 @@ it('replies to the sender, or into the conversation the message came from', asyn
         replyTo: 'in group',
         conversationId: 'group',
         idempotencyKey: 'g1:handler-1:1',
+        metadata: { cleo: { hops: 1 } },
         signal: expect.any(AbortSignal),
       },
     },
