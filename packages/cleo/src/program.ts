@@ -24,9 +24,18 @@ export function buildProgram(output: Output): Program {
     .configureHelp({ showGlobalOptions: true })
     .configureOutput(helpThrough(output))
     .addOption(new Option('-C, --cwd <dir>', 'run as if started in this folder'))
-    .addOption(new Option('--config <file>', 'use this configuration instead of looking for cleo.config.ts'))
+    .addOption(
+      new Option(
+        '--config <file>',
+        'use this configuration instead of looking for cleo.config.ts (or set CLEO_CONFIG)',
+      ),
+    )
     .addOption(new Option('--json', 'answer in JSON, one object per line (or set CLEO_OUTPUT=json)'))
-    .addOption(new Option('--log-level <level>', 'log this and above on stderr').choices(LOG_LEVELS))
+    .addOption(
+      new Option('--log-level <level>', 'log this and above on stderr (or set CLEO_LOG_LEVEL)').choices(
+        LOG_LEVELS,
+      ),
+    )
     .addOption(new Option('--verbose', 'show stack traces'))
     .version(ownVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
@@ -72,6 +81,13 @@ export function buildProgram(output: Output): Program {
     examples: ['cleo plugins'],
     arguments: { '[id]': 'the agent they are resolved for (default: as cleo agent start)' },
     load: () => import('./commands/plugins.ts'),
+  });
+  addCommand(program, cli, {
+    name: 'doctor',
+    does: 'look for what keeps an agent from working, and say what to do about it; changes nothing',
+    examples: ['cleo doctor', 'cleo doctor my-agent --json'],
+    arguments: { '[id]': 'look at this agent only (default: all that are registered here)' },
+    load: () => import('./commands/doctor.ts'),
   });
   return {
     command: program,

@@ -1,6 +1,7 @@
-import { createKernel, type KernelDescription } from '@cleocode/kernel';
+import type { KernelDescription } from '@cleocode/kernel';
 import type { Cli } from '../cli.ts';
 import { agentToShow } from '../config/agent-to-show.ts';
+import { dryKernel } from '../config/dry-kernel.ts';
 import { loadConfiguration } from '../configuration.ts';
 import { stderrLogger } from '../logger.ts';
 import { kernelConfig } from '../start/kernel-config.ts';
@@ -13,9 +14,8 @@ export async function run({ output, globals }: Cli, word: string | undefined): P
   await withState(async (state) => {
     const credential = await agentToShow(state, word, loaded);
     const config = kernelConfig({ stateDir: state.dir, credential, loaded });
-    const kernel = createKernel({ ...config, logger: stderrLogger(globals.logLevel ?? 'warn', output) });
-    await kernel.prepare();
-    const { plugins, services } = kernel.describe();
+    const logger = stderrLogger(globals.logLevel ?? loaded.environment.logLevel ?? 'warn', output);
+    const { plugins, services } = await dryKernel(config, logger);
     output.result(
       { ok: true, agentId: credential.agentId, plugins, services },
       plugins.map(describe).join('\n'),

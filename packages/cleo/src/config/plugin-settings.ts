@@ -21,7 +21,7 @@ export async function pluginSettings(
   const own = inFile(plugin, loaded);
   const given = asObject(own?.options);
   const head = setting(path, { ...(own && { file: name }), fallback: name });
-  const options = await checked(plugin).catch((error) => {
+  const options = await resolvedOptions(plugin).catch((error) => {
     refused(`${path} (${name}): ${errorText(error)}`);
     return plugin.options;
   });
@@ -50,7 +50,8 @@ function inFile(plugin: Plugin, { config: { plugins, transport } }: Configuratio
   return plugins.find(({ definition }) => definition.name === plugin.definition.name);
 }
 
-async function checked({ definition, options }: Plugin): Promise<unknown> {
+/** A plugin's options as its schema makes them, its defaults filled in. Rejects with what the schema refuses. */
+export async function resolvedOptions({ definition, options }: Plugin): Promise<unknown> {
   const schema = (definition as { options?: Schema }).options;
   if (!schema) return options;
   const result = await withDeadline(
