@@ -1,7 +1,9 @@
 import type { BeginResult, ConduitMessage, Journal } from '@cleocode/contracts';
 import type { Database } from '@cleocode/sqlite';
-import { DEAD, DONE, OPEN, REPLAY } from './delivery-state.ts';
+import { DEAD, DONE, HELD, OPEN, REPLAY } from './delivery-state.ts';
+import { toJson } from './message-json.ts';
 import { Retention, type RetentionLimits } from './retention.ts';
+import { SetAside } from './set-aside.ts';
 
 /** Reasons come from handlers, which may throw anything of any length. */
 const REASON_CHARS = 2_000;
@@ -14,12 +16,12 @@ const NEW_ROW = `
 const SQL = {
   find: 'SELECT state FROM deliveries WHERE agent = ? AND key = ?',
   begin: `${NEW_ROW}
-    ON CONFLICT (agent, key) DO UPDATE SET attempt = attempt + 1 WHERE state IN (${OPEN}, ${REPLAY})
+    ON CONFLICT (agent, key) DO UPDATE SET attempt = attempt + 1 WHERE state IN (${OPEN}, ${REPLAY}, ${HELD})
     RETURNING attempt, failures`,
   failed: `UPDATE deliveries SET failures = failures + 1, reason = ?
-    WHERE agent = ? AND key = ? AND state IN (${OPEN}, ${REPLAY})`,
+    WHERE agent = ? AND key = ? AND state IN (${OPEN}, ${REPLAY}, ${HELD})`,
   release: `UPDATE deliveries SET attempt = attempt - 1
-    WHERE agent = ? AND key = ? AND state IN (${OPEN}, ${REPLAY}) AND attempt > 0`,
+    WHERE agent = ? AND key = ? AND state IN (${OPEN}, ${REPLAY}, ${HELD}) AND attempt > 0`,
   end: 'UPDATE deliveries SET state = :state, at = :at, reason = :reason, message = :message WHERE agent = :agent AND key = :key',
   insert: NEW_ROW,
   getCursor: 'SELECT value FROM cursors WHERE agent = ? AND name = ?',
@@ -33,11 +35,13 @@ export class DurableJournal implements Journal {
   readonly #db: Database;
   readonly #agent: string;
   readonly #retention: Retention;
+  readonly asides: SetAside;
 
   constructor(db: Database, agent: string, limits: RetentionLimits) {
     this.#db = db;
     this.#agent = agent;
     this.#retention = new Retention(db, agent, limits);
+    this.asides = new SetAside(db, agent);
   }
 
   /** A key that is done or dead is answered from a read: it writes nothing and waits for nobody. */
@@ -103,23 +107,5 @@ export class DurableJournal implements Journal {
 
   #row(key: string, state: number) {
     return { agent: this.#agent, key, state, attempt: 0, at: Date.now(), reason: null, message: null };
-  }
-}
-
-/** A message from outside is JSON. From a transport inside the process, what is not is left out rather than lose the rest. */
-function toJson(message: ConduitMessage): string {
-  try {
-    return JSON.stringify(message);
-  } catch {
-    return JSON.stringify(Object.fromEntries(Object.entries(message).filter(([, value]) => isJson(value))));
-  }
-}
-
-function isJson(value: unknown): boolean {
-  try {
-    JSON.stringify(value);
-    return true;
-  } catch {
-    return false;
   }
 }

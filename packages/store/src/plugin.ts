@@ -12,7 +12,9 @@ import {
 import { definePlugin, packageVersion, resolveStateDir } from '@cleocode/kernel';
 import { acquireLock, type HeldLock } from '@cleocode/sqlite';
 import { z } from 'zod';
+import type { DurableJournal } from './journal.ts';
 import { Replayer } from './replayer.ts';
+import { resumeAsAsked } from './resume-as-asked.ts';
 import { openStore, type Store, type StoreRegistry } from './store.ts';
 import { StoredAgent } from './stored-agent.ts';
 
@@ -40,7 +42,7 @@ export type StorePluginOptions = z.input<typeof options>;
 /** What the services lead to once `init` has run. */
 interface Opened {
   registry: StoreRegistry;
-  journal: Journal;
+  journal: DurableJournal;
   agent: StoredAgent;
 }
 
@@ -101,7 +103,11 @@ export const store = definePlugin({
     ctx.on('start', () => {
       ctx.task('replay', async (signal) => {
         for (;;) {
-          if (changed) changed = replayer!.feed();
+          if (changed) {
+            changed = false;
+            const undone = await resumeAsAsked(opened!.journal.asides, inbox);
+            changed = replayer!.feed() || undone || changed;
+          }
           await sleep(WATCH_MS, undefined, { signal });
         }
       });
@@ -135,8 +141,11 @@ function journalOf(ready: () => Opened): Journal {
     dead: (key, message, reason) => ready().journal.dead(key, message, reason),
     getCursor: (name) => ready().journal.getCursor(name),
     setCursor: (name, value) => ready().journal.setCursor(name, value),
-    getMark: (name) => ready().journal.getMark?.(name),
-    setMark: (name, value) => ready().journal.setMark?.(name, value),
+    get asides() {
+      return ready().journal.asides;
+    },
+    getMark: (name) => ready().journal.getMark(name),
+    setMark: (name, value) => ready().journal.setMark(name, value),
   };
 }
 

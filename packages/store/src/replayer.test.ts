@@ -16,7 +16,7 @@ function setUp(marks: Record<string, number>) {
       return state.room;
     },
     receive([one], source) {
-      expect(source).toEqual({ name: 'replay', ackable: false });
+      expect(source).toEqual({ name: 'replay', ackable: false, anew: true });
       state.received.push(one!.id);
       const deferred = state.refused.has(one!.id) ? [one!] : [];
       if (deferred.length === 0) state.room--;

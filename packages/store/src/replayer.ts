@@ -32,6 +32,8 @@ export class Replayer {
     if (this.#inbox.room === 0) return false;
     const message = this.#letters.messageToReplay(key);
     if (!message) return true;
-    return this.#inbox.receive([message], { name: 'replay', ackable: false }).deferred.length === 0;
+    return (
+      this.#inbox.receive([message], { name: 'replay', ackable: false, anew: true }).deferred.length === 0
+    );
   }
 }

@@ -95,4 +95,19 @@ export const migrations = [
   DROP TABLE credentials;
   ALTER TABLE credentials_next RENAME TO credentials;
   `,
+  `
+  -- Conversations that are set aside. Their messages are deliveries in the state 4, which begin like open ones and keep their
+  -- message until they end.
+  CREATE TABLE asides (
+    agent        TEXT NOT NULL,
+    conversation TEXT NOT NULL,
+    cause        TEXT NOT NULL,     -- hops, rate
+    reason       TEXT NOT NULL,
+    since        INTEGER NOT NULL,  -- Unix milliseconds
+    resuming     INTEGER NOT NULL,  -- 1: it goes on, what is held first
+    PRIMARY KEY (agent, conversation)
+  ) STRICT, WITHOUT ROWID;
+  ALTER TABLE deliveries ADD COLUMN conversation TEXT;
+  CREATE INDEX held ON deliveries (agent, conversation, n) WHERE state = 4;
+  `,
 ];

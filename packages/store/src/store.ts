@@ -1,11 +1,5 @@
 import { join } from 'node:path';
-import {
-  type AgentRegistryAPI,
-  CleoError,
-  errorText,
-  type Journal,
-  type KeyIssuer,
-} from '@cleocode/contracts';
+import { type AgentRegistryAPI, CleoError, errorText, type KeyIssuer } from '@cleocode/contracts';
 import { openDatabase, type WatchOptions, watchDatabase } from '@cleocode/sqlite';
 import { checkedAgentId } from './agent-id.ts';
 import { CredentialBackup } from './credential-backup.ts';
@@ -19,6 +13,7 @@ import { DEFAULT_RETENTION, type RetentionLimits } from './retention.ts';
 import { RotationSteps } from './rotation-steps.ts';
 import { Rotator } from './rotator.ts';
 import { migrations } from './schema.ts';
+import { SetAside } from './set-aside.ts';
 
 export interface StoreOptions {
   /** The state folder; the database is `state.db` in it. */
@@ -43,9 +38,11 @@ export interface Store {
   readonly file: string;
   readonly registry: StoreRegistry;
   /** Throws `E_AGENT_ID_INVALID`. */
-  journalFor(agentId: string): Journal;
+  journalFor(agentId: string): DurableJournal;
   /** Throws `E_AGENT_ID_INVALID`. */
   deadLettersFor(agentId: string): DeadLetters;
+  /** Throws `E_AGENT_ID_INVALID`. */
+  setAsideFor(agentId: string): SetAside;
   /** Runs `onChange` after another process, or another `openStore`, wrote to the file. Returns the function that ends it. */
   watch(onChange: () => void, options?: WatchOptions): () => void;
   /** Waits for what is being written. Further calls reject with `E_STORAGE_CLOSED`. */
@@ -88,6 +85,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     registry: new CredentialRegistry({ credentials, steps, rotator, onChanged }),
     journalFor: (agentId) => new DurableJournal(database, checkedAgentId(agentId), retention),
     deadLettersFor: (agentId) => new DeadLetters(database, checkedAgentId(agentId)),
+    setAsideFor: (agentId) => new SetAside(database, checkedAgentId(agentId)),
     watch: (onChange, watchOptions) => watchDatabase(database, onChange, watchOptions),
     close: () => database.close(),
   };
