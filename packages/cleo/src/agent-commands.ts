@@ -61,11 +61,12 @@ export function agentCommands(agent: Command, cli: Cli): void {
   });
   addCommand(agent, cli, {
     name: 'start',
-    does: 'run an agent in the foreground, until Ctrl-C or SIGTERM',
+    does: 'run an agent until Ctrl-C, or in the background with --detach',
     examples: [
       'cleo agent start my-agent',
       "cleo agent start my-agent --exec './answer.sh' --reply",
       'cleo agent start my-agent --webhook https://example.com/hook --file ./inbox',
+      'cleo agent start my-agent --detach',
       'cleo agent start --config examples/quickstart/cleo.config.ts',
     ],
     arguments: { '[ids...]': 'the agents (default: the one of the configuration, else the one used last)' },
@@ -92,6 +93,7 @@ export function agentCommands(agent: Command, cli: Cli): void {
         wholeNumber(1, MAX_MS),
       ),
       new Option('--no-heartbeat', 'tell nobody whether the agent is there'),
+      new Option('--detach', 'run in the background: end when it is ready, and log to .cleo/logs'),
     ],
     load: () => import('./commands/agent-start.ts'),
   });
@@ -110,6 +112,19 @@ export function agentCommands(agent: Command, cli: Cli): void {
         .default(30_000, '30'),
     ],
     load: () => import('./commands/agent-stop.ts'),
+  });
+  addCommand(agent, cli, {
+    name: 'logs',
+    does: 'the log of an agent that was started with --detach',
+    examples: ['cleo agent logs my-agent', 'cleo agent logs my-agent -f -n 200'],
+    arguments: { '[id]': 'the agent (default: the one used last)' },
+    options: [
+      new Option('-n, --lines <n>', 'at most this many, from the end')
+        .argParser(wholeNumber(0, 1_000_000))
+        .default(50),
+      new Option('-f, --follow', 'go on with what is written from now on, until Ctrl-C'),
+    ],
+    load: () => import('./commands/agent-logs.ts'),
   });
   addCommand(agent, cli, {
     name: 'status',
@@ -170,6 +185,18 @@ export function agentCommands(agent: Command, cli: Cli): void {
     arguments: { '[words...]': '[agent] list | show MESSAGE | replay MESSAGE | drop MESSAGE' },
     options: [new Option('--all', 'replay or drop all of them')],
     load: () => import('./commands/agent-dead-letters.ts'),
+  });
+  addCommand(agent, cli, {
+    name: 'set-aside',
+    does: 'conversations where agents answered each other without end: list, show, resume or drop them',
+    examples: [
+      'cleo agent set-aside',
+      'cleo agent set-aside my-agent resume 01981b5a-6f3c-7d41',
+      'cleo agent set-aside drop --all',
+    ],
+    arguments: { '[words...]': '[agent] list | show CONV | resume CONV | drop CONV' },
+    options: [new Option('--all', 'resume or drop all of them')],
+    load: () => import('./commands/agent-set-aside.ts'),
   });
   talkCommands(agent, cli);
 }

@@ -15,6 +15,9 @@ export interface GlobalOptions {
 export interface Cli {
   readonly output: Output;
   readonly globals: Readonly<GlobalOptions>;
+  /** The command line, and where it was given; `undefined`: in the folder this process is in. */
+  readonly argv: readonly string[];
+  startedIn?: string;
   /** What the process answers. */
   exitCode: number;
 }

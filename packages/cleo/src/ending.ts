@@ -1,5 +1,5 @@
 import { EXIT } from './exit-code.ts';
-import { failureOf } from './failure.ts';
+import { type Failure, failureOf } from './failure.ts';
 import type { Output } from './output.ts';
 import { onStopSignal } from './signals.ts';
 
@@ -20,7 +20,10 @@ export interface EndingOptions {
 }
 
 /** Where an ending is told. */
-export type EndingOutput = Pick<Output, 'failure' | 'note' | 'onReaderGone'>;
+export interface EndingOutput extends Pick<Output, 'note' | 'onReaderGone'> {
+  /** `one` is what failed; without it, it is the process. */
+  failure(failure: Failure, one?: Stoppable): void;
+}
 
 /**
  * Why and how what runs in this process ends: by a signal, an error that nobody caught, or a reader that is gone; or one by one,

@@ -18,7 +18,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   });
   try {
     refuseUnknownFormat();
-    const program = buildProgram(output);
+    const program = buildProgram(output, argv);
     await program.command.parseAsync(argv.length === 0 ? ['--help'] : [...argv], { from: 'user' });
     return program.exitCode;
   } catch (error) {

@@ -15,9 +15,9 @@ export interface Program {
 }
 
 /** The whole command line: words, options and help, and nothing of what the commands do. */
-export function buildProgram(output: Output): Program {
+export function buildProgram(output: Output, argv: readonly string[] = []): Program {
   const globals: GlobalOptions = {};
-  const cli: Cli = { output, globals, exitCode: 0 };
+  const cli: Cli = { output, globals, argv, exitCode: 0 };
   const program = blamed(new Command('cleo'))
     .description('Runs resident agents: start one, send it messages, see what it did.')
     .usage('<command> [options]')
@@ -43,6 +43,7 @@ export function buildProgram(output: Output): Program {
     .addHelpText('after', examples('cleo init', 'cleo agent start', 'cleo agent send --to my-agent "hello"'))
     .hook('preAction', () => {
       Object.assign(globals, program.opts());
+      if (globals.cwd !== undefined) cli.startedIn = process.cwd();
       enterFolder(globals.cwd);
     });
 

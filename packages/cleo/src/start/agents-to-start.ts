@@ -10,7 +10,7 @@ export interface Wanted {
   ids: readonly string[];
   all: boolean;
   loaded: LoadedConfig;
-  output: Output;
+  output: Pick<Output, 'note'>;
 }
 
 /** Whom to start: those named on the command line, else the configuration's agent, else the one used last. */
@@ -42,7 +42,7 @@ async function configuredAgent(
   state: State,
   { id, apiKey, apiBaseUrl }: AgentConfig,
   { config }: LoadedConfig,
-  output: Output,
+  output: Pick<Output, 'note'>,
 ): Promise<AgentCredential> {
   const stored = await storedAgent(state, id);
   if (apiKey !== undefined) {

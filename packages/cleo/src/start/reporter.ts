@@ -22,7 +22,8 @@ export function reporter(output: Output, options: ReporterOptions): Report {
   return (event) => output.text(describe(event));
 }
 
-function describer(output: Output, { named, whole }: ReporterOptions): (event: AgentEvent) => string {
+/** An event as a person is told it; empty when something else tells it with more words. */
+export function describer(output: Output, { named, whole }: ReporterOptions): (event: AgentEvent) => string {
   const good = (text: string) => output.style('green', text);
   const bad = (text: string) => output.style('red', text);
   const faint = (text: string) => output.style('dim', text);
@@ -48,6 +49,15 @@ function describer(output: Output, { named, whole }: ReporterOptions): (event: A
         );
       case 'dropped':
         return faint(`  left alone by ${printable(event.plugin)}: ${excerpt(event.reason, EXCERPT)}`);
+      case 'aside':
+        return (
+          `${bad('!')} conversation ${printable(event.conversation)} is set aside: ${excerpt(event.reason, EXCERPT)}\n` +
+          `  Let it go on: ${selfCommand()} agent set-aside ${event.agentId} resume ${printable(event.conversation)}`
+        );
+      case 'resumed':
+        return `${good('✓')} conversation ${printable(event.conversation)} goes on`;
+      case 'held':
+        return faint(`  a message of ${printable(event.conversation)} waits: that conversation is set aside`);
       case 'problem':
         return event.resolved
           ? `${good('✓')} ${event.code} is over`

@@ -12,7 +12,9 @@ import type { AgentHealth } from '@cleocode/runtime';
 import { controlAddress } from '../control/address.ts';
 import { type ControlServer, serveControls } from '../control/server.ts';
 import { failureOf } from '../failure.ts';
+import type { AgentLog } from '../log/agent-log.ts';
 import type { Output } from '../output.ts';
+import { selfCommand } from '../self-command.ts';
 import type { AgentEvent } from './events.ts';
 import { type Report, reporter } from './reporter.ts';
 import { showPlugin } from './show-plugin.ts';
@@ -31,7 +33,9 @@ export interface ResidentOptions {
   /** One of several in this process. */
   named: boolean;
   /** Hears what happens. Default: it is told on `output`. */
-  report?: Report;
+  report?: (event: AgentEvent, showing: boolean) => void;
+  /** It runs in the background: what happens is written here. */
+  log?: AgentLog;
 }
 
 /** What a running agent answers about itself. */
@@ -41,6 +45,8 @@ export interface AgentStatus extends AgentHealth {
   pid: number;
   uptimeMs: number;
   plugins: Pick<KernelDescription['plugins'][number], 'name' | 'version' | 'tasks'>[];
+  /** Where its log is; it has one when it runs in the background. */
+  log?: string;
 }
 
 /** One agent running in this process: its kernel, and what is told of it. */
@@ -63,8 +69,9 @@ export class Resident {
     this.agentId = options.agentId;
     this.apiBaseUrl = options.apiBaseUrl;
     this.#options = options;
-    this.#report =
-      options.report ?? reporter(options.output, { named: options.named, whole: () => this.#showing });
+    this.#report = options.report
+      ? (event) => options.report!(event, this.#showing)
+      : reporter(options.output, { named: options.named, whole: () => this.#showing });
   }
 
   /**
@@ -78,11 +85,16 @@ export class Resident {
     this.#kernel = kernel;
     try {
       await kernel.start();
-    } catch (error) {
-      throw unwrapped(error);
+    } catch (failure) {
+      const error = withCure(agentId, unwrapped(failure));
+      if (!this.#stopping) {
+        this.#options.log?.notStarted(failureOf(error));
+        this.#options.log?.close();
+      }
+      throw error;
     }
     const plugins = kernel.describe().plugins.map(({ name }) => name);
-    this.#report({ event: 'ready', agentId, transport: this.#transport, pid: process.pid, plugins });
+    this.#tell({ event: 'ready', agentId, transport: this.#transport, pid: process.pid, plugins });
     this.#tellEarly();
   }
 
@@ -93,16 +105,21 @@ export class Resident {
   }
 
   #makeKernel(onStopRequest: () => void): Kernel {
-    const { config, logger, output, show } = this.#options;
+    const { config, logger, output, show, log } = this.#options;
     const { plugins = [], ...rest } = config();
     const own = showPlugin({
-      output,
       report: (event) => {
+        log?.event(event, { whole: this.#showing });
         if (this.#early) this.#early.push(event);
         else this.#report(event);
       },
+      flushed: () => (log ?? output).flushed(),
       shows: () => show || !kernel.describe().handlesMessages,
-      onInit: (ctx, health) => this.#answer(ctx, { health, onStopRequest }),
+      onInit: (ctx, health) => {
+        // The agent's lock is held from here on.
+        log?.open();
+        return this.#answer(ctx, { health, onStopRequest });
+      },
       onStart: ({ transport, showing }) => {
         this.#transport = transport;
         this.#showing = showing;
@@ -140,6 +157,7 @@ export class Resident {
       uptimeMs: Math.round(performance.now() - this.#startedAt),
       ...health,
       plugins: plugins.map(({ name, version, tasks }) => ({ name, version, tasks })),
+      ...(this.#options.log && { log: this.#options.log.path }),
     };
   }
 
@@ -149,9 +167,15 @@ export class Resident {
     const report = await this.#kernel.stop(reason);
     const { drained, released, forced, ok } = report;
     this.#tellEarly();
-    this.#report({ event: 'stopped', agentId: this.agentId, reason, drained, released, forced, ok });
+    this.#tell({ event: 'stopped', agentId: this.agentId, reason, drained, released, forced, ok });
+    this.#options.log?.close();
     await this.#controls?.tellStopped(report);
     return ok;
+  }
+
+  #tell(event: AgentEvent): void {
+    this.#options.log?.event(event, { whole: false });
+    this.#report(event);
   }
 
   #tellEarly(): void {
@@ -159,6 +183,16 @@ export class Resident {
     this.#early = undefined;
     for (const event of early) this.#report(event);
   }
+}
+
+function withCure(agentId: string, error: unknown): unknown {
+  if (!CleoError.is(error, 'E_ALREADY_RUNNING')) return error;
+  const self = selfCommand();
+  return new CleoError(error.code, `${agentId} is ${error.message}`, {
+    hint: `See how it is: ${self} agent status ${agentId}. Stop it: ${self} agent stop ${agentId}`,
+    cause: error,
+    ...(error.details && { details: error.details }),
+  });
 }
 
 /** What one of our own plugins met is shown as it is; a third party's failure keeps its name in front. */

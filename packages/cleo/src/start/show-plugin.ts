@@ -1,11 +1,11 @@
 import { definePlugin, type Plugin, type PluginContext } from '@cleocode/kernel';
 import { type AgentHealth, agentHealth, healthServices } from '@cleocode/runtime';
-import type { Output } from '../output.ts';
 import { ownVersion } from '../version.ts';
 import { type AgentEvent, agentEvent, realtimeEvent } from './events.ts';
 
 export interface ShowOptions {
-  output: Output;
+  /** Resolves when what was reported is in safe hands. */
+  flushed(): Promise<void>;
   report(event: AgentEvent): void;
   /** Whether messages are handled by showing them; asked once all other plugins have started. */
   shows(): boolean;
@@ -17,9 +17,9 @@ export interface ShowOptions {
 
 /**
  * The command's own plugin, last in the list: tells what happens in the inbox, and handles messages by showing them when
- * nobody else does. Such a message is done when the system has taken its line.
+ * nobody else does. Such a message is done when it is `flushed`.
  */
-export function showPlugin({ output, report, shows, onInit, onStart }: ShowOptions): Plugin {
+export function showPlugin({ flushed, report, shows, onInit, onStart }: ShowOptions): Plugin {
   return definePlugin({
     name: '@cleocode/cleo',
     version: ownVersion(),
@@ -43,7 +43,7 @@ export function showPlugin({ output, report, shows, onInit, onStart }: ShowOptio
       });
       ctx.on('start', () => {
         const showing = shows();
-        if (showing) ctx.on('message', () => output.flushed());
+        if (showing) ctx.on('message', () => flushed());
         onStart({ transport: transport.name, showing });
       });
     },

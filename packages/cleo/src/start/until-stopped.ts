@@ -49,7 +49,7 @@ async function startAll(
   });
   if (failed.length === residents.length) throw failed[0]!.error;
   for (const { one, error } of failed) {
-    output.failure(failureOf(error));
+    output.failure(failureOf(error), one);
     // It has ended by itself: the others need not wait for a request to it.
     end.stop(one, 'failed start');
   }

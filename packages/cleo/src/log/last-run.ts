@@ -1,0 +1,20 @@
+import { closeSync } from 'node:fs';
+import { parseEntry } from './describe.ts';
+import { readBack } from './read-back.ts';
+
+/** Plenty between the end of a run and what a process may still say after it. */
+const LOOK_BACK = 200;
+
+/** When the run before was heard of last, if it ended without a word: killed, or the machine went down. */
+export function endOfLastRun(log: string): string | undefined {
+  const { lines, at } = readBack(log, LOOK_BACK);
+  if (at) closeSync(at.fd);
+  let last: string | undefined;
+  for (const line of lines.toReversed()) {
+    const entry = parseEntry(line);
+    last ??= entry.time;
+    if (entry.event === 'stopped' || entry.event === 'not-started') return undefined;
+    if (entry.event === 'starting') return last;
+  }
+  return last;
+}

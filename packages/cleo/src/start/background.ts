@@ -1,0 +1,143 @@
+import { appendFileSync, linkSync, rmSync, statSync } from 'node:fs';
+import type { LogLevel } from '@cleocode/kernel';
+import type { EndingOutput, Stoppable } from '../ending.ts';
+import type { Failure } from '../failure.ts';
+import { AgentLog } from '../log/agent-log.ts';
+import { lastWordsFile } from '../log/files.ts';
+import type { AgentEvent } from './events.ts';
+
+/** Says to a new process that it is the one of `--detach`, and where what it writes past its logs is kept. */
+const MARK = 'CLEO_DETACHED';
+
+const MOST_EARLY = 1_000;
+
+/** What the process tells the command that started it, until it is ready. */
+export type Word =
+  | { note: string }
+  | { failure: Failure }
+  | { ready: AgentEvent & { event: 'ready' }; log: string; onlyLogged: boolean }
+  | { started: true };
+
+/** The environment of the new process: this one's, and the mark. */
+export function backgroundEnv(lastWords: string): NodeJS.ProcessEnv {
+  return { ...process.env, [MARK]: lastWords };
+}
+
+/** This process as the one of `--detach`; `undefined` when it is not. What it starts itself is not marked. */
+export function takeBackground(): Background | undefined {
+  const lastWords = process.env[MARK];
+  delete process.env[MARK];
+  return lastWords && process.send ? new Background(lastWords) : undefined;
+}
+
+/** Speaks for a process that nobody sees: to the command that started it, until it is ready, and in the logs of its agents. */
+export class Background implements EndingOutput {
+  /** Never called: there is none. */
+  onReaderGone = (): void => {};
+  readonly #lastWords: string;
+  readonly #logs = new Map<string, AgentLog>();
+  readonly #flush: (() => void)[] = [];
+  /** What was said before it was known whose process this is. */
+  readonly #early: string[] = [];
+  #starting = true;
+
+  constructor(lastWords: string) {
+    this.#lastWords = lastWords;
+    process.once('disconnect', () => {
+      // The command that waits for it was ended, and nobody will know of this process.
+      if (this.#starting) process.kill(process.pid, 'SIGTERM');
+    });
+    process.once('exit', () => this.#tidyUp());
+    this.#takeStreams();
+  }
+
+  /** The log of one agent; what belongs to the process stands in each that is open. */
+  logOf(stateDir: string, agentId: string, level: LogLevel): AgentLog {
+    const log = new AgentLog(stateDir, agentId, level);
+    this.#logs.set(lastWordsFile(stateDir, agentId), log);
+    log.onOpen = () => link(this.#lastWords, lastWordsFile(stateDir, agentId));
+    for (const line of this.#early) log.say('info', line);
+    return log;
+  }
+
+  ready(event: AgentEvent, log: AgentLog, onlyLogged: boolean): void {
+    if (event.event === 'ready') this.#tell({ ready: event, log: log.path, onlyLogged });
+  }
+
+  /** From here on nobody waits for it. */
+  started(): void {
+    this.#starting = false;
+    const word: Word = { started: true };
+    process.send?.(word, () => {
+      if (process.connected) process.disconnect();
+    });
+    rmSync(this.#lastWords, { force: true });
+  }
+
+  /** That of an agent stands in its own log. */
+  failure(failure: Failure, agent?: Stoppable): void {
+    this.#tell({ failure });
+    const { code, message, hint, stack } = failure;
+    if (!agent) this.#say('error', message, { code, ...(hint && { hint }), stack });
+  }
+
+  note(text: string): void {
+    this.#tell({ note: text });
+    this.#say('info', text);
+  }
+
+  #tell(word: Word): void {
+    if (this.#starting && process.connected) process.send?.(word);
+  }
+
+  #say(level: LogLevel, message: string, facts?: object): void {
+    for (const log of this.#logs.values()) log.say(level, message, facts);
+    if (this.#logs.size === 0 && this.#early.length < MOST_EARLY) this.#early.push(message);
+  }
+
+  /** What plugins print and Node warns of stands in the logs. */
+  #takeStreams(): void {
+    this.#flush.push(
+      takeLines(process.stdout, (line) => this.#say('info', line)),
+      takeLines(process.stderr, (line) => this.#say('warn', line)),
+    );
+    process.removeAllListeners('warning');
+    process.on('warning', (warning) => this.#say('warn', warning.stack ?? String(warning)));
+  }
+
+  #tidyUp(): void {
+    for (const flush of this.#flush) flush();
+    // It ended before there was a log: whoever started it may have no other word of it.
+    if (this.#starting && this.#early.length > 0)
+      appendFileSync(this.#lastWords, `${this.#early.join('\n')}\n`);
+    for (const file of this.#logs.keys()) {
+      const empty = statSync(file, { throwIfNoEntry: false })?.size === 0;
+      if (empty) rmSync(file, { force: true });
+    }
+  }
+}
+
+function link(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch {
+    // A file system without links: what the process may write past its log is lost with it.
+  }
+}
+
+/** Takes what is written to a stream, line by line. Returns what takes a line that has not ended. */
+function takeLines(stream: NodeJS.WriteStream, take: (line: string) => void): () => void {
+  let rest = '';
+  stream.write = ((chunk: string | Uint8Array, encoding?: unknown, done?: () => void): boolean => {
+    const callback = typeof encoding === 'function' ? (encoding as () => void) : done;
+    const lines = (rest + (typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString())).split('\n');
+    rest = lines.pop()!;
+    for (const line of lines) if (line !== '') take(line);
+    if (callback) process.nextTick(callback);
+    return true;
+  }) as typeof stream.write;
+  return () => {
+    if (rest !== '') take(rest);
+    rest = '';
+  };
+}
