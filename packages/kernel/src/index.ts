@@ -1,6 +1,7 @@
 export { type ConfigEntry, describeConfig } from './config/describe-config.ts';
 export { type LoadConfigOptions, type LoadedConfig, loadConfig } from './config/load.ts';
 export { type ResolveConfigOptions, resolveConfig } from './config/resolve-config.ts';
+export { isTransport } from './config/schema.ts';
 export * from './config/types.ts';
 export type { KernelDescription } from './describe.ts';
 export type { DispatchResult } from './dispatch.ts';

@@ -1,4 +1,15 @@
+export { HeartbeatService, type HeartbeatStatus } from '@cleocode/plugin-heartbeat';
+export { KeyRotationService, type KeyRotationStatus } from '@cleocode/plugin-key-rotation';
+export { AgentPoller, type AgentPollerStatus } from '@cleocode/plugin-poller';
+export { SseConnectionService, type SseConnectionStatus } from '@cleocode/plugin-sse';
 export { type Composition, composePlugins } from './compose-plugins.ts';
+export {
+  createRuntime,
+  type MessageSource,
+  type RuntimeHandle,
+  type RuntimeMessageHandler,
+  type RuntimeStatus,
+} from './create-runtime.ts';
 export {
   type AgentHealth,
   agentHealth,
@@ -6,4 +17,5 @@ export {
   type HealthSources,
   healthServices,
 } from './health.ts';
+export type { CreateSseTransport, RuntimeConfig } from './runtime-config.ts';
 export { type Backend, connectTransport } from './transport.ts';

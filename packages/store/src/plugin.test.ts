@@ -159,9 +159,11 @@ describe('the store as a plugin', () => {
       const folders = temporaryFolders();
       const error = await failureOf(started({ ...folders, agent }));
       expect(error.code).toBe('E_NO_AGENT');
-      expect(error.message).toMatch(/^No agent credential found\./);
-      expect(error.message).toContain(join(folders.dir, 'state.db'));
-      expect(error.hint).toBe('Run: cleo agent register --id <id> --api-key <key>');
+      expect(error.message).toBe(
+        'No agent credential found. Run: cleo agent register --id <id> --api-key <key>',
+      );
+      const who = agent === undefined ? 'No active agent is' : '"eve" is not';
+      expect(error.hint).toBe(`${who} registered in ${join(folders.dir, 'state.db')}.`);
       // The last connection takes the log away with it.
       expect(existsSync(join(folders.dir, 'state.db-wal'))).toBe(false);
     },

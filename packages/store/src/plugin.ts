@@ -1,21 +1,17 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type Agent,
-  type AgentCredential,
-  agentIdSchema,
-  CleoError,
-  type Journal,
-  type KeyIssuer,
-  services,
-} from '@cleocode/contracts';
+import { agentIdSchema, type CleoError, type Journal, type KeyIssuer, services } from '@cleocode/contracts';
 import { definePlugin, packageVersion, resolveStateDir } from '@cleocode/kernel';
 import { acquireLock, type HeldLock } from '@cleocode/sqlite';
 import { z } from 'zod';
+import { BorrowedRegistry, registryOption } from './borrowed-registry.ts';
+import { borrowedAgent, look, lookOption } from './credentials-plugin.ts';
+import { findCredential } from './find-credential.ts';
 import type { DurableJournal } from './journal.ts';
 import { Replayer } from './replayer.ts';
 import { resumeAsAsked } from './resume-as-asked.ts';
-import { openStore, type Store, type StoreRegistry } from './store.ts';
+import { agentOf, type Held, notOpen, registryOf } from './services.ts';
+import { openStore } from './store.ts';
 import { StoredAgent } from './stored-agent.ts';
 
 /** How often the database is looked at for what other processes changed, in milliseconds. */
@@ -35,15 +31,17 @@ const options = z.strictObject({
       'expected a KeyIssuer',
     )
     .optional(),
+  /** A registry of another make, which holds the credentials; the folder keeps the rest. Default: the folder's own. */
+  registry: registryOption.optional(),
+  /** How often such a registry is read for what others changed, in milliseconds. A refused key is looked for at once. */
+  lookMs: lookOption,
 });
 
 export type StorePluginOptions = z.input<typeof options>;
 
 /** What the services lead to once `init` has run. */
-interface Opened {
-  registry: StoreRegistry;
+interface Opened extends Held {
   journal: DurableJournal;
-  agent: StoredAgent;
 }
 
 /** Durable state as a plugin: who the agent is, its journal, and the replay of its dead letters. One process per agent. */
@@ -54,7 +52,8 @@ export const store = definePlugin({
   options,
   requires: { inbox: services.inbox },
   provides: [services.registry, services.journal, services.agent],
-  setup(ctx, { dir, agent: wanted, dataDir, issuer }, { inbox }) {
+  setup(ctx, { dir, agent: wanted, dataDir, issuer, registry: given, lookMs }, { inbox }) {
+    const borrowed = given && new BorrowedRegistry(given);
     let opened: Opened | undefined;
     const ready = (): Opened => {
       if (!opened) throw notOpen();
@@ -84,12 +83,17 @@ export const store = definePlugin({
           lock?.release();
         }
       });
-      const credential = await credentialToUse(store, wanted);
-      lock = acquireLock(join(folder, 'run', `${credential.agentId}.lock`));
-      await store.registry.markUsed(credential.agentId);
-      const agent = new StoredAgent(credential, store.registry, ctx.logger);
+      const agent = borrowed
+        ? await borrowedAgent(borrowed, wanted, ctx.logger)
+        : new StoredAgent(
+            await findCredential(store.registry, wanted, store.file),
+            store.registry,
+            ctx.logger,
+          );
+      lock = acquireLock(join(folder, 'run', `${agent.id}.lock`));
+      if (!borrowed) await store.registry.markUsed(agent.id);
       await agent.reload();
-      opened = { registry: store.registry, journal: store.journalFor(agent.id), agent };
+      opened = { registry: borrowed ?? store.registry, journal: store.journalFor(agent.id), agent };
       replayer = new Replayer(store.deadLettersFor(agent.id), inbox);
       const onChange = (): void => {
         changed = true;
@@ -101,6 +105,7 @@ export const store = definePlugin({
     });
 
     ctx.on('start', () => {
+      if (borrowed) look(ctx, opened!.agent, lookMs);
       ctx.task('replay', async (signal) => {
         for (;;) {
           if (changed) {
@@ -115,23 +120,7 @@ export const store = definePlugin({
   },
 });
 
-async function credentialToUse(store: Store, wanted: string | undefined): Promise<AgentCredential> {
-  const credential = await (wanted === undefined ? store.registry.getActive() : store.registry.get(wanted));
-  if (credential) return credential;
-  const which = wanted === undefined ? 'No active agent is' : `"${wanted}" is not`;
-  throw new CleoError('E_NO_AGENT', `No agent credential found. ${which} registered in ${store.file}.`, {
-    hint: 'Run: cleo agent register --id <id> --api-key <key>',
-  });
-}
-
-function notOpen(): CleoError {
-  return new CleoError('E_STORE_NOT_OPEN', 'the store is not open: it is opened by its init handler', {
-    hint: 'Use registry, journal and agent from an init handler on, not in setup.',
-  });
-}
-
-// The services are handed out in setup, before there is a database behind them.
-
+/** Handed out in setup, before there is a database behind it. */
 function journalOf(ready: () => Opened): Journal {
   return {
     begin: (key) => ready().journal.begin(key),
@@ -146,45 +135,5 @@ function journalOf(ready: () => Opened): Journal {
     },
     getMark: (name) => ready().journal.getMark(name),
     setMark: (name, value) => ready().journal.setMark(name, value),
-  };
-}
-
-function agentOf(ready: () => Opened): Agent {
-  return {
-    get id() {
-      return ready().agent.id;
-    },
-    credential: () => ready().agent.credential(),
-    onChange: (listener) => ready().agent.onChange(listener),
-    reportUnauthorized: (cause) => ready().agent.reportUnauthorized(cause),
-    refresh: (refused, cause) => ready().agent.refresh(refused, cause),
-    reportAccepted: (accepted) => ready().agent.reportAccepted(accepted),
-    auth: () => ready().agent.auth(),
-    onAuth: (listener) => ready().agent.onAuth(listener),
-  };
-}
-
-/** The watch does not see this process's own writes, so each change is passed on to the agent here. */
-function registryOf(ready: () => Opened): StoreRegistry {
-  const refreshed = async <T>(change: (registry: StoreRegistry) => Promise<T>): Promise<T> => {
-    const { registry, agent } = ready();
-    try {
-      return await change(registry);
-    } finally {
-      await agent.reload();
-    }
-  };
-  return {
-    get: async (agentId) => ready().registry.get(agentId),
-    list: async (filter) => ready().registry.list(filter),
-    getActive: async () => ready().registry.getActive(),
-    markUsed: async (agentId) => ready().registry.markUsed(agentId),
-    remove: async (agentId) => ready().registry.remove(agentId),
-    register: (credential) => refreshed((registry) => registry.register(credential)),
-    update: (agentId, patch) => refreshed((registry) => registry.update(agentId, patch)),
-    rotateKey: (agentId, options) => refreshed((registry) => registry.rotateKey(agentId, options)),
-    rotation: async (agentId) => ready().registry.rotation(agentId),
-    retireKey: (agentId) => refreshed((registry) => registry.retireKey(agentId)),
-    useAnother: (agentId, refused) => refreshed((registry) => registry.useAnother(agentId, refused)),
   };
 }

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type AgentRegistryAPI, CleoError, errorText, type KeyIssuer } from '@cleocode/contracts';
 import { openDatabase, type WatchOptions, watchDatabase } from '@cleocode/sqlite';
 import { checkedAgentId } from './agent-id.ts';
@@ -8,6 +8,7 @@ import { DeadLetters } from './dead-letters.ts';
 import { DurableJournal } from './journal.ts';
 import { MachineKey, resolveDataDir } from './machine-key.ts';
 import { CredentialRegistry } from './registry.ts';
+import { withOrigin } from './registry-origin.ts';
 import { restore, restored } from './restore.ts';
 import { DEFAULT_RETENTION, type RetentionLimits } from './retention.ts';
 import { RotationSteps } from './rotation-steps.ts';
@@ -62,7 +63,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       ? damaged(error, file, backup.file)
       : error;
   });
-  const credentials = new CredentialTable(database, new MachineKey(resolveDataDir(options.dataDir)));
+  const dataDir = resolveDataDir(options.dataDir);
+  const credentials = new CredentialTable(database, new MachineKey(dataDir));
   const onChanged = async (what?: { forget: boolean }): Promise<void> => {
     try {
       // Inside a write, so that processes do it one after another.
@@ -82,7 +84,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const retention = { ...DEFAULT_RETENTION, ...options.retention };
   return {
     file: database.file,
-    registry: new CredentialRegistry({ credentials, steps, rotator, onChanged }),
+    registry: withOrigin(new CredentialRegistry({ credentials, steps, rotator, onChanged }), {
+      dir: resolve(dir),
+      dataDir,
+      ...(options.issuer && { issuer: options.issuer }),
+    }),
     journalFor: (agentId) => new DurableJournal(database, checkedAgentId(agentId), retention),
     deadLettersFor: (agentId) => new DeadLetters(database, checkedAgentId(agentId)),
     setAsideFor: (agentId) => new SetAside(database, checkedAgentId(agentId)),
