@@ -183,6 +183,21 @@ async function resident({ backend = 'http', handler = true }: ResidentOptions = 
   return { dock, health, closeServer: () => server.close() };
 }
 
+it('warns of conversations that are set aside, and is healthy all the same', () => {
+  const aside = {
+    code: 'conversation_aside',
+    message: 'talk is set aside',
+    hint: 'resume it',
+    conversations: 2,
+  };
+  const health = agentHealth(sources({ aside }));
+  expect(health.healthy).toBe(true);
+  expect(health.inbox.aside).toBe(2);
+  expect(health.problems).toEqual([
+    { severity: 'warning', code: 'conversation_aside', message: 'talk is set aside', hint: 'resume it' },
+  ]);
+});
+
 function named(name: string) {
   return { name, version: '1.0.0', apiVersion: 1 } as const;
 }

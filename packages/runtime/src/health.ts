@@ -52,7 +52,10 @@ export interface AgentHealth {
     /** Since the latest proof that messages arrive, by stream or poll; absent before the first. */
     lastReceiveAgeMs?: number;
   };
-  inbox: Omit<InboxStats, 'problems'>;
+  inbox: Omit<InboxStats, 'problems' | 'aside'> & {
+    /** Conversations that are set aside; absent while there is none. */
+    aside?: number;
+  };
   presence: {
     /** What others see. */
     state: PresenceState;
@@ -68,7 +71,7 @@ export interface AgentHealth {
 /** Asks everybody who knows. Cheap, and changes nothing. */
 export function agentHealth(sources: HealthSources): AgentHealth {
   const { agent, transport, inbox, realtime } = sources;
-  const { problems: inInbox, ...counts } = inbox.stats();
+  const { problems: inInbox, aside, ...counts } = inbox.stats();
   const intake = sources.intake?.health();
   const told = sources.presence?.status();
   const rotation = sources.keyRotation?.status();
@@ -82,6 +85,7 @@ export function agentHealth(sources: HealthSources): AgentHealth {
     ...(told?.problems ?? []).map((problem) => as('error', problem)),
     ...(told?.lastError ? [as(unseen ? 'error' : 'warning', told.lastError)] : []),
     ...(intake?.problem ? [as(live ? 'warning' : 'error', intake.problem)] : []),
+    ...(aside ? [as('warning', problemOnly(aside))] : []),
     ...(rotation?.problem ? [as('warning', rotation.problem)] : []),
     ...(realtime?.problem && !live ? [as('warning', realtime.problem)] : []),
   ];
@@ -90,7 +94,7 @@ export function agentHealth(sources: HealthSources): AgentHealth {
     healthy: problems.every(({ severity }) => severity !== 'error'),
     transport: transport.name,
     realtime: { state: realtime?.state ?? 'off', ...(age !== undefined && { lastReceiveAgeMs: age }) },
-    inbox: counts,
+    inbox: { ...counts, ...(aside && { aside: aside.conversations }) },
     presence: {
       state: told?.state ?? 'off',
       ...(told?.lastBeatAgeMs !== undefined && { lastBeatAgeMs: Math.round(told.lastBeatAgeMs) }),
@@ -102,6 +106,10 @@ export function agentHealth(sources: HealthSources): AgentHealth {
 
 function as(severity: HealthProblem['severity'], problem: Problem): HealthProblem {
   return { severity, ...problem };
+}
+
+function problemOnly({ code, message, hint }: Problem): Problem {
+  return { code, message, hint };
 }
 
 function keyOf({ state, keyIssuedAt, keyAgeMs }: AuthStatus): AgentHealth['key'] {

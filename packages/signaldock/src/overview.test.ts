@@ -50,6 +50,13 @@ describe('inboxOverview', () => {
     });
   });
 
+  it('asks nobody to act on what the runtime counts', async () => {
+    const dock = await testDock(AGENTS);
+    await dock.send('alice', 'Bob', { content: 'an answer', metadata: { cleo: { hops: 1 } } });
+    const { id } = await dock.send('alice', 'Bob', { content: 'for @bob', metadata: { cleo: { hops: 2 } } });
+    expect(await dock.inboxOverview('Bob')).toMatchObject({ unreadTotal: 2, actionItems: [{ id }] });
+  });
+
   it('puts the conversation with the latest unread message first', async () => {
     const dock = await testDock(AGENTS);
     const { conversationId: ofAlice } = await dock.send('alice', 'Bob', { content: 'x' });

@@ -23,7 +23,10 @@ export interface ActionItem {
 
 export interface InboxOverview {
   unreadTotal: number;
-  /** Unread messages with metadata: a mention, a directive, a tag, a task. The oldest 50 of them. */
+  /**
+   * Unread messages with metadata: a mention, a directive, a tag, a task. The oldest 50 of them. What the runtime counts in
+   * `metadata.cleo` is nobody's task.
+   */
   actionItems: ActionItem[];
   /** How many unread messages mention the agent, or everyone. */
   mentions: number;
@@ -40,7 +43,7 @@ export interface Overview {
 }
 
 const UNREAD = `
-  SELECT m.seq, p.conversation, p.metadata IS NOT NULL AS actionable,
+  SELECT m.seq, p.conversation, ifnull(json_remove(p.metadata, '$.cleo') <> '{}', 0) AS actionable,
     p.metadata IS NOT NULL AND ${MENTIONED} AS mentioned
   FROM messages m INDEXED BY messages_unread JOIN posts p ON p.seq = m.post
   WHERE m.to_agent = $agent AND m.read_at IS NULL AND m.seq > $afterSeq ORDER BY m.seq LIMIT ${STEP}`;

@@ -40,12 +40,16 @@ describe('a conversation that is set aside', () => {
       { conversation: 'second', ...common, held: 1 },
     ]);
     expect(await asides.get('second')).toMatchObject({ conversation: 'second', held: 1 });
+    expect(await asides.messages('first')).toEqual([message('a'), message('b')]);
+    expect(await asides.messages('first', { limit: 1 })).toEqual([message('a')]);
   });
 
   it('is only its own agent’s', async () => {
     const { store } = await storeWith({ talk: ['a'] });
     const others = store.setAsideFor('eve');
-    expect([await others.list(), await others.resumeAll(), await others.drop('talk')]).toEqual([[], 0, 0]);
+    await others.resume('talk');
+    expect([await others.list(), await others.drop('talk')]).toEqual([[], 0]);
+    expect(await store.setAsideFor('bob').get('talk')).toMatchObject({ held: 1, resuming: false });
   });
 
   it('that does not exist is named', async () => {

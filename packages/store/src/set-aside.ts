@@ -1,4 +1,10 @@
-import { type AsideConversation, type AsideJournal, CleoError, type HeldMessage } from '@cleocode/contracts';
+import {
+  type AsideConversation,
+  type AsideJournal,
+  CleoError,
+  type ConduitMessage,
+  type HeldMessage,
+} from '@cleocode/contracts';
 import type { Database } from '@cleocode/sqlite';
 import { DONE, HELD, OPEN, REPLAY } from './delivery-state.ts';
 import { toJson } from './message-json.ts';
@@ -16,6 +22,7 @@ interface Row {
   resuming: number;
 }
 
+const DEFAULT_LIMIT = 100;
 const ONE = 'agent = :agent AND conversation = :conversation';
 const HELD_OF = `FROM deliveries INDEXED BY held WHERE ${ONE} AND state = ${HELD}`;
 
@@ -25,12 +32,12 @@ const SQL = {
   add: `INSERT INTO asides (agent, conversation, cause, reason, since, resuming)
     VALUES (:agent, :conversation, :cause, :reason, :since, 0) ON CONFLICT DO NOTHING`,
   resume: `UPDATE asides SET resuming = 1 WHERE ${ONE}`,
-  resumeAll: 'UPDATE asides SET resuming = 1 WHERE agent = ?',
   remove: `DELETE FROM asides WHERE ${ONE}`,
   hold: `UPDATE deliveries
     SET state = ${HELD}, attempt = max(attempt - 1, 0), at = :at, message = :message, conversation = :conversation
     WHERE agent = :agent AND key = :key AND state IN (${OPEN}, ${REPLAY}, ${HELD})`,
   count: `SELECT count(*) AS count ${HELD_OF}`,
+  messages: `SELECT message ${HELD_OF} ORDER BY n LIMIT :limit`,
   next: `SELECT key, message ${HELD_OF} ORDER BY n LIMIT 1`,
   drop: `UPDATE deliveries INDEXED BY held SET state = ${DONE}, at = :at, reason = NULL, message = NULL
     WHERE ${ONE} AND state = ${HELD}`,
@@ -94,11 +101,6 @@ export class SetAside implements AsideJournal {
     await this.#db.write(() => this.#db.sql(SQL.resume).run(this.#one(conversation)));
   }
 
-  /** Resolves with how many. */
-  async resumeAll(): Promise<number> {
-    return this.#db.write(() => Number(this.#db.sql(SQL.resumeAll).run(this.#agent).changes));
-  }
-
   /** Forgets what is held of a conversation, which then goes on; resolves with how many messages. */
   async drop(conversation: string): Promise<number> {
     return this.#db.write(() => this.#drop(conversation));
@@ -125,6 +127,15 @@ export class SetAside implements AsideJournal {
         details: { agentId: this.#agent, conversation },
       },
     );
+  }
+
+  /** What is held of a conversation, oldest first. `limit` defaults to 100. */
+  async messages(
+    conversation: string,
+    { limit = DEFAULT_LIMIT }: { limit?: number } = {},
+  ): Promise<ConduitMessage[]> {
+    const rows = this.#db.sql(SQL.messages).all({ ...this.#one(conversation), limit });
+    return rows.map(({ message }) => JSON.parse(message as string));
   }
 
   #drop(conversation: string): number {

@@ -1,22 +1,11 @@
 import type { DeadLetter } from '@cleocode/contracts';
 import type { DeadLetters } from '@cleocode/store';
-import { agentOrLatest, checkAgentId } from '../agents.ts';
+import { agentAction } from '../agent-action.ts';
+import { agentOrLatest } from '../agents.ts';
 import type { Cli } from '../cli.ts';
 import type { Output } from '../output.ts';
 import { withState } from '../state.ts';
 import { excerpt, printable, table } from '../terminal-text.ts';
-import { UsageError } from '../usage-error.ts';
-
-const ACTIONS = ['list', 'show', 'replay', 'drop'] as const;
-
-type Action = (typeof ACTIONS)[number];
-
-interface Request {
-  agentId: string | undefined;
-  action: Action;
-  /** The message; undefined for all of them. */
-  message: string | undefined;
-}
 
 const MAX_LISTED = 1_000;
 
@@ -26,7 +15,15 @@ export async function run(
   words: string[],
   { all = false }: { all?: boolean },
 ): Promise<void> {
-  const { agentId, action, message } = parse(words, all);
+  const {
+    agentId,
+    action,
+    item: message,
+  } = agentAction(words, all, {
+    actions: { list: 'none', show: 'one', replay: 'one or all', drop: 'one or all' },
+    command: 'dead-letters',
+    noun: 'message',
+  });
   await withState(async (state) => {
     const agent = (await agentOrLatest(state, agentId)).agentId;
     const letters = (await state.store()).deadLettersFor(agent);
@@ -42,43 +39,6 @@ export async function run(
       `${count} ${count === 1 ? 'message' : 'messages'} ${done}.`,
     );
   });
-}
-
-/** `[agent] [list | show MESSAGE | replay MESSAGE | drop MESSAGE]`, where an agent may be called like an action. */
-function parse(words: string[], all: boolean): Request {
-  const rest = [...words];
-  const agentId =
-    rest.length > 0 && (!isAction(rest[0]) || isAction(rest[1])) ? checkAgentId(rest.shift()!) : undefined;
-  const action = rest.shift() ?? 'list';
-  if (!isAction(action))
-    throw new UsageError(
-      `"${action}" is none of ${ACTIONS.join(', ')}`,
-      'See: cleo agent dead-letters --help',
-    );
-  const message = rest.shift();
-  if (rest.length > 0)
-    throw new UsageError(`too many words: ${rest.join(' ')}`, 'See: cleo agent dead-letters --help');
-  const takesAll = action === 'replay' || action === 'drop';
-  if (
-    action === 'list'
-      ? message !== undefined || all
-      : takesAll
-        ? all === (message !== undefined)
-        : all || !message
-  )
-    throw new UsageError(usageOf(action), 'See: cleo agent dead-letters --help');
-  return { agentId, action, message };
-}
-
-function usageOf(action: Action): string {
-  if (action === 'list') return 'list takes no message';
-  return action === 'show'
-    ? 'show takes the id of one message'
-    : `${action} takes the id of a message, or --all`;
-}
-
-function isAction(word: string | undefined): word is Action {
-  return (ACTIONS as readonly (string | undefined)[]).includes(word);
 }
 
 async function list(output: Output, letters: DeadLetters, agent: string): Promise<void> {

@@ -28,6 +28,18 @@ export type AgentEvent =
   | { event: 'failed'; agentId: string; id: string; attempt: number; error: string; retryInMs?: number }
   | { event: 'dead'; agentId: string; id: string; attempts: number; error: string }
   | { event: 'dropped'; agentId: string; id: string; plugin: string; reason: string }
+  /** Its conversation is set aside: it is handled once that goes on. */
+  | { event: 'held'; agentId: string; id: string; conversation: string }
+  /** Agents answer each other there without end; the hint says how to let it go on. */
+  | {
+      event: 'aside';
+      agentId: string;
+      conversation: string;
+      cause: 'hops' | 'rate';
+      reason: string;
+      hint: string;
+    }
+  | { event: 'resumed'; agentId: string; conversation: string }
   | ({ event: 'problem'; agentId: string; resolved: boolean } & Problem)
   /** Whether messages come by themselves; `problem` says why not. */
   | { event: 'realtime'; agentId: string; state: RealtimeState; problem?: Problem | undefined }
@@ -73,6 +85,14 @@ export function agentEvent(agentId: string, event: InboxEvent): AgentEvent | und
       const { message, plugin, reason } = event;
       return { event: 'dropped', agentId, id: message.id, plugin, reason };
     }
+    case 'held':
+      return { event: 'held', agentId, id: event.message.id, conversation: event.conversation };
+    case 'aside': {
+      const { conversation, cause, reason, hint } = event;
+      return { event: 'aside', agentId, conversation, cause, reason, hint };
+    }
+    case 'resumed':
+      return { event: 'resumed', agentId, conversation: event.conversation };
     case 'problem': {
       const { code, message, hint, resolved } = event;
       return { event: 'problem', agentId, code, message, hint, resolved };

@@ -45,6 +45,16 @@ describe('reporter', () => {
       { event: 'done', agentId: 'bob', id: 'm2', durationMs: 3 },
       { event: 'dropped', agentId: 'bob', id: 'm4', plugin: 'filter', reason: 'not for me' },
       {
+        event: 'aside',
+        agentId: 'bob',
+        conversation: 'talk',
+        cause: 'hops',
+        reason: 'agents answered each other 9 times in a row, more than 8',
+        hint: 'resume it',
+      },
+      { event: 'held', agentId: 'bob', id: 'm5', conversation: 'talk' },
+      { event: 'resumed', agentId: 'bob', conversation: 'talk' },
+      {
         event: 'problem',
         agentId: 'bob',
         code: 'storage_full',
@@ -71,6 +81,10 @@ describe('reporter', () => {
   See it: cleo agent dead-letters bob show m1
 → ada: hi
   left alone by filter: not for me
+! conversation talk is set aside: agents answered each other 9 times in a row, more than 8
+  Let it go on: cleo agent set-aside bob resume talk
+  a message of talk waits: that conversation is set aside
+✓ conversation talk goes on
 ! storage_full: the disk is full
 ✓ storage_full is over
 ■ bob stopped (1 message will come again)

@@ -70,7 +70,7 @@ describe.each(JOURNALS)('with $kind, a conversation', ({ make }) => {
       {
         conversation: 'talk',
         cause: 'hops',
-        reason: 'a message came about by 9 answers in a row, more than 8',
+        reason: 'agents answered each other 9 times in a row, more than 8',
         since: expect.stringMatching(/^\d{4}-/),
         resuming: false,
       },
@@ -80,7 +80,7 @@ describe.each(JOURNALS)('with $kind, a conversation', ({ make }) => {
       aside: {
         code: 'conversation_aside',
         conversations: 1,
-        message: 'conversation talk is set aside: a message came about by 9 answers in a row, more than 8',
+        message: 'conversation talk is set aside: agents answered each other 9 times in a row, more than 8',
         hint: expect.stringContaining('cleo agent set-aside me resume talk'),
       },
     });
@@ -89,7 +89,7 @@ describe.each(JOURNALS)('with $kind, a conversation', ({ make }) => {
         type: 'aside',
         conversation: 'talk',
         cause: 'hops',
-        reason: 'a message came about by 9 answers in a row, more than 8',
+        reason: 'agents answered each other 9 times in a row, more than 8',
         hint: 'Look at it, then let it go on: cleo agent set-aside me resume talk',
       },
     ]);
@@ -286,7 +286,7 @@ describe('the rate', () => {
     await until(() => bench.eventsOf('aside').length === 1);
     expect(handled).toHaveLength(3);
     expect(bench.eventsOf('aside')).toMatchObject([
-      { cause: 'rate', reason: '3 answers to answers were given within a minute' },
+      { cause: 'rate', reason: "agents' answers were answered 3 times within a minute" },
     ]);
     await bench.kernel.inbox.resume('talk');
     await settled(bench, handled, 4);

@@ -48,13 +48,13 @@ export class Asides {
     if (maxHops > 0 && hops > maxHops)
       return {
         cause: 'hops',
-        reason: `a message came about by ${hops} answers in a row, more than ${maxHops}`,
+        reason: `agents answered each other ${hops} times in a row, more than ${maxHops}`,
       };
     if (maxRepliesPerMinute === 0 || hops < COUNTED_HOPS || this.#rate.of(lane.name) < maxRepliesPerMinute)
       return undefined;
     return {
       cause: 'rate',
-      reason: `${maxRepliesPerMinute} answers to answers were given within a minute`,
+      reason: `agents' answers were answered ${maxRepliesPerMinute} times within a minute`,
     };
   }
 
