@@ -78,8 +78,8 @@ export function buildProgram(output: Output, argv: readonly string[] = []): Prog
   });
   addCommand(program, cli, {
     name: 'plugins',
-    does: 'the plugins in the order they run, their services, hooks and set-up time',
-    examples: ['cleo plugins'],
+    does: 'the plugins in the order they run, their services and hooks, and the time they take',
+    examples: ['cleo plugins', 'cleo plugins my-agent --json'],
     arguments: { '[id]': 'the agent they are resolved for (default: as cleo agent start)' },
     load: () => import('./commands/plugins.ts'),
   });

@@ -1,4 +1,5 @@
 import type { Phase } from './errors.ts';
+import type { MessageFigures } from './figures.ts';
 import type { Hooks } from './hooks.ts';
 import type { KernelState } from './kernel.ts';
 import type { HookName } from './plugin.ts';
@@ -18,6 +19,8 @@ export interface KernelDescription {
     tasks: { name: string; state: string; restarts: number }[];
     /** Milliseconds spent per phase. */
     ms: Partial<Record<Phase, number>>;
+    /** Of its message handlers; absent when it has none. */
+    messages?: MessageFigures;
   }[];
   services: { id: string; provider: string }[];
   /** Some plugin handles messages; one that only looks at them first (`pre`) does not count. */
@@ -48,6 +51,7 @@ export function describePlugins(
         hooks: counts,
         tasks: host.tasks.map(({ name, state, restarts }) => ({ name, state, restarts })),
         ms: { ...host.ms },
+        ...(counts.message !== undefined && { messages: host.figures.messages }),
       };
     }),
   };

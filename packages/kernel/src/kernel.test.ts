@@ -165,6 +165,7 @@ it('describes itself: plugins in order, services, hooks, tasks and the time each
         hooks: { start: 1, message: 2 },
         tasks: [{ name: 'watch', state: 'running', restarts: 0 }],
         ms: { setup: expect.any(Number), start: expect.any(Number) },
+        messages: { count: 0 },
       },
     ],
     services: [

@@ -1,5 +1,6 @@
 import { errorText, isThenable, type ServiceRef, withDeadline } from '@cleocode/contracts';
 import { KernelError, type Phase } from './errors.ts';
+import { Figures } from './figures.ts';
 import type { HookEntry, Hooks } from './hooks.ts';
 import type { Logger } from './logger.ts';
 import type { HookName, HookOptions, KernelHooks, Plugin, PluginContext } from './plugin.ts';
@@ -30,6 +31,7 @@ export class PluginHost {
   readonly tasks: SupervisedTask[] = [];
   /** Milliseconds spent in each phase. */
   readonly ms: Partial<Record<Phase, number>> = {};
+  readonly figures = new Figures();
   readonly #parts: HostParts;
   readonly #abort = new AbortController();
   readonly #defers: (() => void | Promise<void>)[] = [];
@@ -193,7 +195,7 @@ export class PluginHost {
       hook,
       band: order ?? 'normal',
       nth: this.#handlers[hook],
-      handler,
+      handler: hook === 'message' ? this.figures.observing(handler) : handler,
       timeoutMs,
       active: true,
     };

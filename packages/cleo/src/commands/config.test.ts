@@ -122,7 +122,27 @@ describe('cleo plugins', () => {
     const box = new Sandbox();
     await box.register('bob');
     const { stdout } = await box.cleo(['plugins', 'bob']);
-    expect(stdout).toMatch(/^1\. @cleocode\/store [\d.]+\n {3}provides: registry, journal, agent\n/);
+    expect(stdout).toMatch(
+      /^bob does not run: .*\n\n1\. @cleocode\/store [\d.]+\n {3}provides: registry, journal, agent/,
+    );
+  });
+
+  it('tells of the process that runs the agent, with its flags and what each plugin has cost', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    const agent = await box.start(['bob', '--file', 'inbox', '--no-heartbeat']);
+    const id = await box.sendAs('ada', 'bob', 'hello');
+    await agent.event('done', { id });
+    const { lines } = await box.json(['plugins']);
+    expect(lines[0]).toMatchObject({ agentId: 'bob', running: true, pid: agent.pid });
+    const plugins = lines[0]!.plugins as Line[];
+    expect(plugins.find(({ name }) => name === '@cleocode/plugin-deliver/file')).toMatchObject({
+      messages: { count: 1, meanMs: expect.any(Number) },
+      ms: { setup: expect.any(Number), init: expect.any(Number) },
+    });
+    const { stdout } = await box.cleo(['plugins', 'bob']);
+    expect(stdout).toMatch(/^bob, as it runs \(process \d+\)\n/);
+    expect(stdout).toMatch(/, 1 message of [\d.]+ ms\n/);
   });
 
   it('names the plugin whose options are wrong, with 2', async () => {

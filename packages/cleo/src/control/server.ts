@@ -11,6 +11,8 @@ const TELL_MS = 1_000;
 /** What another process of the same user may ask of a running agent. Answers go over the socket as JSON. */
 export interface Controls {
   status(): object;
+  /** What it runs, and what that has cost so far. */
+  plugins(): object;
   /** Begins to end it. Whoever asked is answered by {@link ControlServer.tellStopped}. */
   stop(): void;
 }
@@ -32,6 +34,7 @@ export async function serveControls(address: string, controls: Controls): Promis
   const server = createServer((request, response) => {
     const asked = `${request.method} ${request.url}`;
     if (asked === 'GET /status') answer(response, 200, controls.status);
+    else if (asked === 'GET /plugins') answer(response, 200, controls.plugins);
     else if (asked === 'POST /stop') {
       stopping.add(response);
       response.once('close', () => stopping.delete(response));

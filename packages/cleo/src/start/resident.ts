@@ -1,11 +1,13 @@
-import { CleoError } from '@cleocode/contracts';
+import { CleoError, services } from '@cleocode/contracts';
 import {
   createKernel,
+  definePlugin,
   type Kernel,
   type KernelConfig,
   type KernelDescription,
   type KernelState,
   type Logger,
+  type Plugin,
   type PluginContext,
 } from '@cleocode/kernel';
 import type { AgentHealth } from '@cleocode/runtime';
@@ -15,6 +17,7 @@ import { failureOf } from '../failure.ts';
 import type { AgentLog } from '../log/agent-log.ts';
 import type { Output } from '../output.ts';
 import { selfCommand } from '../self-command.ts';
+import { ownVersion } from '../version.ts';
 import type { AgentEvent } from './events.ts';
 import { type Report, reporter } from './reporter.ts';
 import { showPlugin } from './show-plugin.ts';
@@ -115,17 +118,13 @@ export class Resident {
       },
       flushed: () => (log ?? output).flushed(),
       shows: () => show || !kernel.describe().handlesMessages,
-      onInit: (ctx, health) => {
-        // The agent's lock is held from here on.
-        log?.open();
-        return this.#answer(ctx, { health, onStopRequest });
-      },
+      onInit: (ctx, health) => this.#answer(ctx, { health, onStopRequest }),
       onStart: ({ transport, showing }) => {
         this.#transport = transport;
         this.#showing = showing;
       },
     });
-    const kernel = createKernel({ ...rest, logger, plugins: [...plugins, own] });
+    const kernel = createKernel({ ...rest, logger, plugins: [log && logPlugin(log), ...plugins, own] });
     return kernel;
   }
 
@@ -138,6 +137,7 @@ export class Resident {
     try {
       const server = await serveControls(controlAddress(stateDir, agentId), {
         status: () => this.#status(health()),
+        plugins: () => ({ pid: process.pid, ...this.#kernel!.describe() }),
         stop: onStopRequest,
       });
       this.#controls = server;
@@ -183,6 +183,19 @@ export class Resident {
     this.#early = undefined;
     for (const event of early) this.#report(event);
   }
+}
+
+/** First in the list, it runs right after what it needs: once the agent's lock is held, and before other plugins take their time. */
+function logPlugin(log: AgentLog): Plugin {
+  return definePlugin({
+    name: '@cleocode/cleo-log',
+    version: ownVersion(),
+    apiVersion: 1,
+    requires: { agent: services.agent },
+    setup(ctx) {
+      ctx.on('init', () => log.open());
+    },
+  })();
 }
 
 function withCure(agentId: string, error: unknown): unknown {
