@@ -15,6 +15,7 @@ const byPlugin: Scenario = {
   name: 'given a key that is replaced every two seconds by its age, and 50 messages a second that are answered, then no operation fails, nothing is lost or repeated, and the stream stays live',
   backends: ['http'],
   limitMs: 90_000,
+  alone: true,
   async run(bench) {
     // Replaced at 70 to 90 % of it, counted from a time of issue that is told to the second.
     await underLoad(bench, { FAULTS_KEY_AGE_MS: 2_400 }, async (ms) => sleep(ms));
@@ -25,6 +26,7 @@ const byCommand: Scenario = {
   name: 'given a key that another process replaces every two seconds, and 50 messages a second that are answered, then no operation fails, nothing is lost or repeated, and the stream stays live',
   backends: ['http'],
   limitMs: 90_000,
+  alone: true,
   async run(bench) {
     await underLoad(bench, {}, async (ms) => {
       const begin = performance.now();
@@ -73,7 +75,7 @@ async function underLoad(
     events.filter((event) => Object.entries(wanted).every(([name, value]) => event[name] === value)).length;
   equal(count({ event: 'failed' }), 0, 'failures that a handler saw');
   deepEqual(
-    events.filter(({ event }) => event === 'realtime').map(({ state }) => state),
+    events.filter(({ event }) => event === 'realtime').map(toldState),
     ['connecting', 'live'].slice(-count({ event: 'realtime' })),
     'what the stream was',
   );
@@ -89,6 +91,10 @@ async function underLoad(
     `${rotations} rotations, ${sent.length} messages and as many answers, ${polls} polls, ${gateway.streams.length} streams of which the agent was never without one; ${refused} of ${seen.length} requests were refused and sent again`,
   );
   broughtByStream(bench, 1);
+}
+
+function toldState({ state, problem }: Record<string, unknown>): string {
+  return problem ? `${state}: ${JSON.stringify(problem)}` : `${state}`;
 }
 
 /** Sends at an even pace through the network, and answers the ids. A send that fails fails the scenario. */
