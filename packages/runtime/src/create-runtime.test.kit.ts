@@ -73,11 +73,17 @@ function credentialOf(agentId: string): AgentCredential {
 /** A transport with the seven members that the earlier runtime knew. It keeps its key from `connect`. */
 export class SevenTransport extends MockTransport {
   readonly connects: Record<string, unknown>[] = [];
+  onDisconnect = (): void => {};
   readonly #handlers = new Set<(message: ConduitMessage) => void>();
 
   override async connect(config: Parameters<MockTransport['connect']>[0]): Promise<void> {
     await super.connect(config);
     this.connects.push({ ...config });
+  }
+
+  override async disconnect(): Promise<void> {
+    this.onDisconnect();
+    await super.disconnect();
   }
 
   subscribe(handler: (message: ConduitMessage) => void): () => void {
@@ -89,7 +95,14 @@ export class SevenTransport extends MockTransport {
     return this.#handlers.size;
   }
 
-  push_(message: ConduitMessage): void {
+  /** Pushes a message that polls find too, until it is acked. */
+  arrive(message: Partial<ConduitMessage> = {}): ConduitMessage {
+    const whole = this.deliver(message);
+    this.emit(whole);
+    return whole;
+  }
+
+  emit(message: ConduitMessage): void {
     for (const handler of this.#handlers) handler(message);
   }
 }
@@ -108,7 +121,7 @@ export async function started(
   registry = new MapRegistry('bob'),
 ): Promise<Started> {
   const { log, logger } = recorder();
-  const transport = (config.transport as MockTransport | undefined) ?? new MockTransport();
+  const { transport = new MockTransport() } = config as { transport?: MockTransport };
   const handle = await createRuntime(registry, { pollIntervalMs: 20, logger, ...config, transport });
   onTestFinished(async () => void (await handle.stop()));
   return { handle, transport, registry, log };
