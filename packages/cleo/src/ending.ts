@@ -21,6 +21,8 @@ export interface EndingOptions {
 
 /** Where an ending is told. */
 export interface EndingOutput extends Pick<Output, 'note' | 'onReaderGone'> {
+  /** Nobody sits before it. */
+  readonly detached?: boolean;
   /** `one` is what failed; without it, it is the process. */
   failure(failure: Failure, one?: Stoppable): void;
 }
@@ -32,6 +34,8 @@ export interface EndingOutput extends Pick<Output, 'note' | 'onReaderGone'> {
 export class Ending {
   /** Resolves when all have ended, with whether all went as it should. */
   readonly reached: Promise<boolean>;
+  /** Called when all of them have begun to end. */
+  onBegun: () => void = () => {};
   readonly #running: readonly Stoppable[];
   readonly #ended = new Map<Stoppable, Promise<boolean>>();
   readonly #output: EndingOutput;
@@ -77,10 +81,11 @@ export class Ending {
   stop(one: Stoppable, reason: string): void {
     if (this.#ended.has(one)) return;
     this.#ended.set(one, one.stop(reason));
-    if (this.begun)
-      void Promise.all(this.#ended.values()).then((clean) => {
-        this.#resolve(!this.#crashed && clean.every(Boolean));
-      });
+    if (!this.begun) return;
+    this.onBegun();
+    void Promise.all(this.#ended.values()).then((clean) => {
+      this.#resolve(!this.#crashed && clean.every(Boolean));
+    });
   }
 
   unbind(): void {
@@ -100,7 +105,8 @@ export class Ending {
   #begin(reason: string): void {
     if (this.#slow) return;
     this.#slow = setTimeout(() => {
-      this.#output.note('Stopping: waiting for what is being handled. Ctrl-C again ends it at once.');
+      const again = this.#output.detached ? '' : ' Ctrl-C again ends it at once.';
+      this.#output.note(`Stopping: waiting for what is being handled.${again}`);
     }, SLOW_STOP_MS);
     void this.reached.then(() => clearTimeout(this.#slow));
     for (const one of this.#running) this.stop(one, reason);

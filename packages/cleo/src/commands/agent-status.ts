@@ -84,7 +84,7 @@ function headline(status: Status, output: Output): string {
   return `${mark} ${agentId} ${word}${pid === undefined ? '' : output.style('dim', ` (process ${pid}${since})`)}`;
 }
 
-function facts({ transport, realtime, inbox, presence }: AgentStatus): string {
+function facts({ transport, realtime, inbox, presence, log }: AgentStatus): string {
   const heard = ago('last heard', realtime.lastReceiveAgeMs);
   const stream = realtime.state === 'off' ? '' : `, stream ${realtime.state}`;
   const { inFlight, queued, done, failed, dead } = inbox;
@@ -92,6 +92,7 @@ function facts({ transport, realtime, inbox, presence }: AgentStatus): string {
     ['  hears', `by ${transport}${stream}${heard}`],
     ['  inbox', `${inFlight} in flight, ${queued} queued, ${done} done, ${failed} failed, ${dead} dead`],
     ['  seen as', `${presence.state}${ago('told', presence.lastBeatAgeMs)}`],
+    ...(log ? [['  log', `${log} (in the background)`]] : []),
   ]);
 }
 

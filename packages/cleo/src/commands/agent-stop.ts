@@ -73,7 +73,9 @@ function describe(
     process,
     by === 'request' ? '' : `ended by ${by}`,
     drained === undefined
-      ? 'what it had in hand comes again at the next start'
+      ? by === 'request'
+        ? 'it ended without a word'
+        : 'what it had in hand comes again at the next start'
       : drained
         ? 'everything in hand was finished'
         : `${released.length} ${released.length === 1 ? 'message' : 'messages'} will come again`,

@@ -14,6 +14,16 @@ import { LogFile } from './log-file.ts';
 const MOST_EARLY = 1_000;
 const MOST_LAST_WORDS = 4_000;
 
+/** What the process says, whichever agent it is about. */
+export interface Said {
+  time: string;
+  level: LogLevel;
+  message: string;
+  code?: string;
+  hint?: string;
+  stack?: string;
+}
+
 /** The log of one agent that runs in the background. It tells the story to somebody who was not there, as JSON lines. */
 export class AgentLog {
   readonly path: string;
@@ -47,7 +57,8 @@ export class AgentLog {
     const lastWords = takeLastWords(lastWordsFile(this.#stateDir, this.#agentId));
     this.#write(
       {
-        time: new Date().toISOString(),
+        // Before what was said so far.
+        time: new Date(performance.timeOrigin).toISOString(),
         level: 'info',
         event: 'starting',
         version: ownVersion(),
@@ -76,8 +87,8 @@ export class AgentLog {
   }
 
   /** Something that belongs to the process. */
-  say(level: LogLevel, message: string, facts?: object): void {
-    this.#write({ time: new Date().toISOString(), level, message: redact(message), ...facts });
+  say({ message, ...said }: Said): void {
+    this.#write({ ...said, message: redact(message) });
   }
 
   notStarted({ code, message, hint }: Failure): void {
@@ -89,6 +100,15 @@ export class AgentLog {
       message,
       ...(hint && { hint }),
     });
+  }
+
+  /** The process ends while the agent runs: something in it, or a second signal, wants it so. */
+  exited(code: number): void {
+    if (this.#file)
+      this.#write(
+        { time: new Date().toISOString(), level: 'error', event: 'exited', code },
+        { always: true },
+      );
   }
 
   /** A message that is only shown is done when this resolves: its line is with the system. */

@@ -23,9 +23,10 @@ export function entryDescriber(output: Output): (entry: LogEntry) => string {
   const what = (entry: LogEntry): string => {
     switch (entry.event) {
       case undefined: {
-        const { time: _, level: __, event: ___, plugin, message, ...facts } = entry;
+        const { time: _, level: __, event: ___, plugin, message, stack, ...facts } = entry;
         const who = typeof plugin === 'string' ? `${plugin}: ` : '';
-        return [printable(`${who}${message}`), faint(factsOf(facts))].filter(Boolean).join(' ');
+        const line = [printable(`${who}${message}`), faint(factsOf(facts))].filter(Boolean).join(' ');
+        return typeof stack === 'string' ? `${line}\n${faint(printable(stack))}` : line;
       }
       case 'starting': {
         const { version, node, pid, cwd, ended, lastWords } = entry;
@@ -43,6 +44,8 @@ export function entryDescriber(output: Output): (entry: LogEntry) => string {
         const { code, message, hint } = entry;
         return `it could not be started: ${code}: ${printable(message)}${hint ? `\n→ ${printable(hint)}` : ''}`;
       }
+      case 'exited':
+        return `its process ended with exit code ${entry.code} while it ran`;
       case 'done':
         return `${output.style('green', '✓')} done in ${entry.durationMs} ms ${faint(entry.id)}`;
       case 'realtime':
@@ -51,7 +54,7 @@ export function entryDescriber(output: Output): (entry: LogEntry) => string {
         return `${describeEvent(entry)}${faint(`, ${reason(entry.reason)}`)}`;
       default: {
         const text = describeEvent(entry as AgentEvent);
-        return text !== '' && 'id' in entry ? `${text} ${faint(entry.id)}` : text;
+        return text !== '' && 'id' in entry && !text.includes(entry.id) ? `${text} ${faint(entry.id)}` : text;
       }
     }
   };

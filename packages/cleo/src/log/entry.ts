@@ -14,6 +14,8 @@ export type LogEntry = { time: string; level: LogLevel } & (
       lastWords?: string;
     }
   | { event: 'not-started'; code: string; message: string; hint?: string }
+  /** The process ended with this exit code while the agent ran. */
+  | { event: 'exited'; code: number }
   | AgentEvent
   /** Of a plugin, or of the process itself. */
   | { event?: undefined; message: string; plugin?: string; [fact: string]: unknown }
@@ -48,6 +50,7 @@ function excerpt(text: string): string {
 function levelOf(event: AgentEvent): LogLevel {
   switch (event.event) {
     case 'failed':
+    case 'aside':
       return 'warn';
     case 'dead':
       return 'error';

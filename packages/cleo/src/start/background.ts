@@ -2,7 +2,7 @@ import { appendFileSync, linkSync, rmSync, statSync } from 'node:fs';
 import type { LogLevel } from '@cleocode/kernel';
 import type { EndingOutput, Stoppable } from '../ending.ts';
 import type { Failure } from '../failure.ts';
-import { AgentLog } from '../log/agent-log.ts';
+import { AgentLog, type Said } from '../log/agent-log.ts';
 import { lastWordsFile } from '../log/files.ts';
 import type { AgentEvent } from './events.ts';
 
@@ -32,13 +32,14 @@ export function takeBackground(): Background | undefined {
 
 /** Speaks for a process that nobody sees: to the command that started it, until it is ready, and in the logs of its agents. */
 export class Background implements EndingOutput {
+  readonly detached = true;
   /** Never called: there is none. */
   onReaderGone = (): void => {};
   readonly #lastWords: string;
   readonly #logs = new Map<string, AgentLog>();
   readonly #flush: (() => void)[] = [];
   /** What was said before it was known whose process this is. */
-  readonly #early: string[] = [];
+  readonly #early: Said[] = [];
   #starting = true;
 
   constructor(lastWords: string) {
@@ -47,7 +48,7 @@ export class Background implements EndingOutput {
       // The command that waits for it was ended, and nobody will know of this process.
       if (this.#starting) process.kill(process.pid, 'SIGTERM');
     });
-    process.once('exit', () => this.#tidyUp());
+    process.once('exit', (code) => this.#tidyUp(code));
     this.#takeStreams();
   }
 
@@ -56,7 +57,7 @@ export class Background implements EndingOutput {
     const log = new AgentLog(stateDir, agentId, level);
     this.#logs.set(lastWordsFile(stateDir, agentId), log);
     log.onOpen = () => link(this.#lastWords, lastWordsFile(stateDir, agentId));
-    for (const line of this.#early) log.say('info', line);
+    for (const said of this.#early) log.say(said);
     return log;
   }
 
@@ -69,7 +70,7 @@ export class Background implements EndingOutput {
     this.#starting = false;
     const word: Word = { started: true };
     process.send?.(word, () => {
-      if (process.connected) process.disconnect();
+      if (process.connected) process.disconnect?.();
     });
     rmSync(this.#lastWords, { force: true });
   }
@@ -78,7 +79,9 @@ export class Background implements EndingOutput {
   failure(failure: Failure, agent?: Stoppable): void {
     this.#tell({ failure });
     const { code, message, hint, stack } = failure;
-    if (!agent) this.#say('error', message, { code, ...(hint && { hint }), stack });
+    if (agent) return;
+    // Of an error that nobody foresaw, the hint is how to see the stack.
+    this.#say('error', message, { code, ...(hint && code !== 'E_UNEXPECTED' && { hint }), stack });
   }
 
   note(text: string): void {
@@ -90,9 +93,10 @@ export class Background implements EndingOutput {
     if (this.#starting && process.connected) process.send?.(word);
   }
 
-  #say(level: LogLevel, message: string, facts?: object): void {
-    for (const log of this.#logs.values()) log.say(level, message, facts);
-    if (this.#logs.size === 0 && this.#early.length < MOST_EARLY) this.#early.push(message);
+  #say(level: LogLevel, message: string, facts?: Omit<Said, 'time' | 'level' | 'message'>): void {
+    const said: Said = { time: new Date().toISOString(), level, message, ...facts };
+    for (const log of this.#logs.values()) log.say(said);
+    if (this.#logs.size === 0 && this.#early.length < MOST_EARLY) this.#early.push(said);
   }
 
   /** What plugins print and Node warns of stands in the logs. */
@@ -102,14 +106,17 @@ export class Background implements EndingOutput {
       takeLines(process.stderr, (line) => this.#say('warn', line)),
     );
     process.removeAllListeners('warning');
-    process.on('warning', (warning) => this.#say('warn', warning.stack ?? String(warning)));
+    process.on('warning', (warning) => this.#say('warn', `Node: ${warning}`));
   }
 
-  #tidyUp(): void {
+  #tidyUp(code: number): void {
     for (const flush of this.#flush) flush();
+    for (const log of this.#logs.values()) log.exited(code);
     // It ended before there was a log: whoever started it may have no other word of it.
     if (this.#starting && this.#early.length > 0)
       appendFileSync(this.#lastWords, `${this.#early.join('\n')}\n`);
+    // Nobody is left to read it.
+    if (!process.connected) rmSync(this.#lastWords, { force: true });
     for (const file of this.#logs.keys()) {
       const empty = statSync(file, { throwIfNoEntry: false })?.size === 0;
       if (empty) rmSync(file, { force: true });

@@ -122,7 +122,7 @@ class LastWords {
 function notStarted(outcome: string, lastWords: string): CleoError {
   const words = lastWords === '' ? '' : `\n${lastWords.slice(-MOST_LAST_WORDS)}`;
   return new CleoError('E_DETACH_FAILED', `the background process ${outcome}${words}`, {
-    hint: `Start it without --detach to see what happens: ${selfCommand()} agent start`,
+    hint: `Look into its log: ${selfCommand()} agent logs. Or start it without --detach to see what happens.`,
   });
 }
 

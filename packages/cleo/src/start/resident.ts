@@ -10,7 +10,7 @@ import {
   type Plugin,
   type PluginContext,
 } from '@cleocode/kernel';
-import type { AgentHealth } from '@cleocode/runtime';
+import type { AgentHealth, HealthProblem } from '@cleocode/runtime';
 import { controlAddress } from '../control/address.ts';
 import { type ControlServer, serveControls } from '../control/server.ts';
 import { failureOf } from '../failure.ts';
@@ -48,7 +48,8 @@ export interface AgentStatus extends AgentHealth {
   pid: number;
   uptimeMs: number;
   plugins: Pick<KernelDescription['plugins'][number], 'name' | 'version' | 'tasks'>[];
-  /** Where its log is; it has one when it runs in the background. */
+  /** It runs in the background, and its log is there. */
+  detached?: true;
   log?: string;
 }
 
@@ -60,6 +61,7 @@ export class Resident {
   readonly #report: Report;
   #kernel: Kernel | undefined;
   #controls: ControlServer | undefined;
+  #health: (() => AgentHealth) | undefined;
   /** What happens before it is ready is told after that. */
   #early: AgentEvent[] | undefined = [];
   #transport = '';
@@ -99,6 +101,12 @@ export class Resident {
     const plugins = kernel.describe().plugins.map(({ name }) => name);
     this.#tell({ event: 'ready', agentId, transport: this.#transport, pid: process.pid, plugins });
     this.#tellEarly();
+  }
+
+  /** What is wrong that a restart would cure, and nothing else is known to. */
+  get stuck(): HealthProblem | undefined {
+    if (this.#kernel?.state !== 'running') return undefined;
+    return this.#health?.().problems.find(({ code }) => CURED_BY_RESTART.includes(code));
   }
 
   /** Drains and ends it. Resolves with whether nothing had to be forced; never rejects. */
@@ -157,7 +165,7 @@ export class Resident {
       uptimeMs: Math.round(performance.now() - this.#startedAt),
       ...health,
       plugins: plugins.map(({ name, version, tasks }) => ({ name, version, tasks })),
-      ...(this.#options.log && { log: this.#options.log.path }),
+      ...(this.#options.log && { detached: true as const, log: this.#options.log.path }),
     };
   }
 
@@ -207,6 +215,9 @@ function withCure(agentId: string, error: unknown): unknown {
     ...(error.details && { details: error.details }),
   });
 }
+
+/** The state folder's file was replaced, or the intake proves nothing and knows no reason: both are opened anew by a start. */
+const CURED_BY_RESTART = ['storage_replaced', 'not_receiving'];
 
 /** What one of our own plugins met is shown as it is; a third party's failure keeps its name in front. */
 function unwrapped(error: unknown): unknown {

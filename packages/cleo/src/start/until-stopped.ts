@@ -3,6 +3,7 @@ import { Ending, type EndingOptions, type EndingOutput } from '../ending.ts';
 import { EXIT } from '../exit-code.ts';
 import { failureOf } from '../failure.ts';
 import type { Resident } from './resident.ts';
+import { serviceManager } from './service-manager.ts';
 
 /** After the start, so as not to be in its way. */
 const FLUSH_AFTER_MS = 1_000;
@@ -18,17 +19,21 @@ export async function untilStopped(
   options?: EndingOptions,
 ): Promise<number> {
   const end = new Ending(residents, output, options);
+  const manager = serviceManager(residents, output);
   // What a plugin keeps open is its own affair: a process without open handles would otherwise simply end.
   const alive = setInterval(() => {}, 2 ** 30);
   try {
     const ready = await startAll(residents, output, end);
     if (!end.begun) onReady(ready[0]!);
+    end.onBegun = () => void manager?.stopping();
+    void manager?.ready();
     // A process that is killed later leaves a warm cache all the same.
     setTimeout(flushCompileCache, FLUSH_AFTER_MS).unref();
     const ok = await end.reached;
     return ok && ready.length === residents.length ? EXIT.done : EXIT.failed;
   } finally {
     clearInterval(alive);
+    manager?.end();
     end.unbind();
   }
 }
