@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Sandbox } from './cleo.test.kit.ts';
-import { readEnvironment, readKeyFile, strayVariables } from './environment.ts';
+import { metadataOfHandler, readEnvironment, readKeyFile, strayVariables } from './environment.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cleo-environment-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -33,8 +33,23 @@ describe('readEnvironment', () => {
   });
 
   it('knows the variables of a handler from a slip', () => {
-    const env = { CLEO_AGENT: 'a', CLEO_AGENT_ID: 'a', CLEO_ATTEMPT: '1', CLEO_API_KEY: 'x', HOME: '/' };
+    const env = {
+      CLEO_AGENT: 'a',
+      CLEO_AGENT_ID: 'a',
+      CLEO_ATTEMPT: '1',
+      CLEO_HOPS: '1',
+      CLEO_API_KEY: 'x',
+      HOME: '/',
+    };
     expect(strayVariables(env)).toEqual(['CLEO_API_KEY']);
+  });
+});
+
+describe('metadataOfHandler', () => {
+  it('counts on where a handler has begun', () => {
+    expect(metadataOfHandler({ CLEO_HOPS: '3' })).toEqual({ cleo: { hops: 4 } });
+    expect(metadataOfHandler({ CLEO_HOPS: 'three' })).toEqual({ cleo: { hops: 1 } });
+    expect(metadataOfHandler({})).toBeUndefined();
   });
 });
 

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { agentIdSchema } from '@cleocode/contracts';
+import { agentIdSchema, hopsOf, nextHop } from '@cleocode/contracts';
 import { type GlobalOptions, LOG_LEVELS } from './cli.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -66,8 +66,23 @@ export function strayVariables(env: NodeJS.ProcessEnv = process.env): string[] {
   return Object.keys(env).filter((name) => name.startsWith('CLEO_') && !known.has(name));
 }
 
+/** The metadata of what is sent by a command that handles a message: one more answer in a row. */
+export function metadataOfHandler(
+  env: NodeJS.ProcessEnv = process.env,
+): ReturnType<typeof nextHop> | undefined {
+  if (env.CLEO_HOPS === undefined) return undefined;
+  return nextHop(hopsOf({ metadata: { cleo: { hops: Number(env.CLEO_HOPS) } } }));
+}
+
 /** What a command that handles a message is given. */
-const OF_A_HANDLER = ['CLEO_AGENT_ID', 'CLEO_MESSAGE_ID', 'CLEO_FROM', 'CLEO_THREAD_ID', 'CLEO_ATTEMPT'];
+const OF_A_HANDLER = [
+  'CLEO_AGENT_ID',
+  'CLEO_MESSAGE_ID',
+  'CLEO_FROM',
+  'CLEO_THREAD_ID',
+  'CLEO_ATTEMPT',
+  'CLEO_HOPS',
+];
 const MAX_KEY_BYTES = 16 * 1024;
 /** The longest a timer can wait. */
 const MAX_MS = 2 ** 31 - 1;

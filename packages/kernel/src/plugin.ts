@@ -17,6 +17,8 @@ export interface Delivery {
   readonly attempt: number;
   /** What brought the message: `poll`, `push`, … */
   readonly source: string;
+  /** Answers in a row that led to the message, as far as they count; what is sent meanwhile has one more. */
+  readonly hops?: number;
   /** Aborts at the handler's deadline and when a stop no longer waits. */
   readonly signal: AbortSignal;
   /**

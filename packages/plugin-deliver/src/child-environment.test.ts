@@ -13,7 +13,9 @@ it('tells the command about the message, a missing conversation included', () =>
     CLEO_FROM: 'alice',
     CLEO_THREAD_ID: '',
     CLEO_ATTEMPT: '2',
+    CLEO_HOPS: '0',
   });
+  expect(childEnvironment({ message, attempt: 1, hops: 3 }, agent, {}, {}).CLEO_HOPS).toBe('3');
   const threaded = { ...message, threadId: 't1' };
   expect(childEnvironment({ message: threaded, attempt: 1 }, agent, {}, {}).CLEO_THREAD_ID).toBe('t1');
 });
@@ -43,6 +45,7 @@ it('keeps the agent key out, whatever the variable is called', () => {
       'CLEO_FROM',
       'CLEO_THREAD_ID',
       'CLEO_ATTEMPT',
+      'CLEO_HOPS',
     ].sort(),
   );
 });

@@ -9,7 +9,7 @@ const SECRET_NAME = /^(CLEO|SIGNALDOCK)_.*(KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL)
  * what it should know of the message.
  */
 export function childEnvironment(
-  { message, attempt }: Pick<Delivery, 'message' | 'attempt'>,
+  { message, attempt, hops = 0 }: Pick<Delivery, 'message' | 'attempt' | 'hops'>,
   agent: Agent,
   extra: Record<string, string> = {},
   inherited: NodeJS.ProcessEnv = process.env,
@@ -27,5 +27,7 @@ export function childEnvironment(
     // Set even when there is none, so that a command never sees another message's.
     CLEO_THREAD_ID: message.threadId ?? '',
     CLEO_ATTEMPT: String(attempt),
+    // So that what the command sends by itself counts on.
+    CLEO_HOPS: String(hops),
   };
 }

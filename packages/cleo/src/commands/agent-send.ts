@@ -3,6 +3,7 @@ import type { Backend } from '@cleocode/runtime';
 import { agentOrLatest, checkAgentId, isLocal, runningPid } from '../agents.ts';
 import { asYou, requireDock } from '../as-you.ts';
 import type { Cli } from '../cli.ts';
+import { metadataOfHandler } from '../environment.ts';
 import { operator } from '../operator.ts';
 import type { Output } from '../output.ts';
 import { nextReply } from '../reply.ts';
@@ -56,7 +57,8 @@ async function sendAs(sender: Backend, content: string, { state, output, options
   const transport = await connectTransport(sender, state.dir);
   try {
     const signal = AbortSignal.timeout(SEND_TIMEOUT_MS);
-    const sent = await transport.push(to ?? '', content, { conversationId, replyTo, signal });
+    const metadata = metadataOfHandler();
+    const sent = await transport.push(to ?? '', content, { conversationId, replyTo, metadata, signal });
     output.result({ ok: true, ...sent }, sent.messageId);
     const idle = isLocal(sender) && isIdle(state, to) ? to : undefined;
     await showReply(output, transport, sent.messageId, { waitMs, idle });

@@ -20,6 +20,7 @@ export class HandlerDelivery implements Delivery {
   readonly message: ConduitMessage;
   readonly attempt: number;
   readonly source: string;
+  readonly hops: number;
   droppedBecause: string | undefined;
   readonly #entry: HookEntry;
   readonly #outbox: Outbox;
@@ -34,6 +35,7 @@ export class HandlerDelivery implements Delivery {
     this.message = item.message;
     this.attempt = attempt;
     this.source = item.source;
+    this.hops = item.hops;
     this.#entry = entry;
     this.#outbox = outbox;
     this.#item = item;
@@ -83,7 +85,7 @@ export class HandlerDelivery implements Delivery {
     // The same for the n-th message of a handler in every attempt, so that a retry does not say things twice.
     const handler = nth === 1 ? plugin : `${plugin}/${nth}`;
     const idempotencyKey = `${this.#item.key}:${handler}:${this.#sent}`;
-    const metadata = nextHop(this.#item.hops);
+    const metadata = nextHop(this.hops);
     return this.#outbox(this.#item, to, content, {
       ...options,
       idempotencyKey,

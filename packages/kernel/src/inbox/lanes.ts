@@ -129,8 +129,7 @@ export class Lanes {
       attempt: undefined,
     };
     lane.items.push(item);
-    this.#items.set(key, item);
-    this.#bytes += message.content.length;
+    this.#note(item);
     return item;
   }
 
@@ -148,13 +147,14 @@ export class Lanes {
 
   /** Puts what the journal held before everything else in its lane; one more than the bounds allow. */
   hold(lane: Lane, { key, message }: HeldMessage): Item {
-    const known = this.#items.get(key);
-    const place = known ? lane.items.indexOf(known) : -1;
-    if (known && place >= 0) {
-      // The backend has shown it again meanwhile.
-      lane.items.splice(place, 1);
+    const place = lane.items.findIndex((item) => item.key === key);
+    if (place >= 0) {
+      // It is tried again, or the backend has shown it again meanwhile.
+      const [known] = lane.items.splice(place, 1) as [Item];
       lane.items.unshift(known);
-      return asResumed(known);
+      known.hops = 0;
+      known.resumed = true;
+      return known;
     }
     const item: Item = {
       key,
@@ -170,8 +170,7 @@ export class Lanes {
       attempt: undefined,
     };
     lane.items.unshift(item);
-    this.#items.set(key, item);
-    this.#bytes += message.content.length;
+    this.#note(item);
     return item;
   }
 
@@ -201,6 +200,11 @@ export class Lanes {
     return laneHasRoom || inboxHasRoom;
   }
 
+  #note(item: Item): void {
+    this.#items.set(item.key, item);
+    this.#bytes += item.message.content.length;
+  }
+
   #add(name: string): Lane {
     const lane = {
       name,
@@ -218,12 +222,6 @@ export class Lanes {
   #forgetIdle(lane: Lane): void {
     if (lane.items.length === 0 && lane.gap === undefined && !lane.resuming) this.#lanes.delete(lane.name);
   }
-}
-
-function asResumed(item: Item): Item {
-  item.hops = 0;
-  item.resumed = true;
-  return item;
 }
 
 function atMark(length: number, limit: number): boolean {
