@@ -1,5 +1,7 @@
 import { CleoError } from '@cleocode/contracts';
+import type { Backend } from '@cleocode/runtime';
 import { isLocal } from './agents.ts';
+import { operator } from './operator.ts';
 import type { State } from './state.ts';
 
 /**
@@ -33,4 +35,15 @@ export function requireDock(state: State, agentId: string): void {
   throw new CleoError('E_NOT_FOUND_AGENT', `no agent is registered on the embedded backend in ${state.dir}`, {
     hint: `Register it first: cleo agent register ${agentId}`,
   });
+}
+
+/**
+ * You, as who speaks to `to`, registered when that is the first time. You can only be known to the embedded backend, where the
+ * recipient must be too. Rejects with `E_NOT_FOUND_AGENT`.
+ */
+export async function you(state: State, to: string | undefined): Promise<Backend> {
+  requireDock(state, to ?? 'my-agent');
+  // Before you are registered for the sake of a message that cannot be sent.
+  if (to !== undefined) await (await state.dock()).getAgent(to);
+  return { agentId: await operator(state), apiBaseUrl: 'local:' };
 }

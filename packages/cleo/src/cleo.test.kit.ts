@@ -8,7 +8,7 @@ import { serve } from '@cleocode/signaldock/server';
 import { openStore } from '@cleocode/store';
 import { expect, onTestFinished } from 'vitest';
 
-const BIN = join(import.meta.dirname, 'bin.js');
+export const BIN = join(import.meta.dirname, 'bin.js');
 /** More of a key than its first 11 characters. */
 const KEY = /sk_(?:live|test)_[0-9a-zA-Z]{4}/;
 
@@ -163,10 +163,11 @@ export class Running {
   readonly #waiting = new Set<() => void>();
   #ended = false;
 
-  constructor(child: ChildProcess, input?: string) {
+  /** Without `input` stdin is empty; with `null` it stays open. */
+  constructor(child: ChildProcess, input?: string | null) {
     this.#child = child;
     child.stdin!.on('error', () => {});
-    child.stdin!.end(input ?? '');
+    if (input !== null) child.stdin!.end(input ?? '');
     child.stdout!.setEncoding('utf8').on('data', (text) => {
       this.stdout += text;
       this.#look();
@@ -218,6 +219,10 @@ export class Running {
 
   closeStdout(): void {
     this.#child.stdout!.destroy();
+  }
+
+  closeStderr(): void {
+    this.#child.stderr!.destroy();
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -16,6 +16,8 @@ export class Output {
   readonly json: boolean;
   /** Runs when nobody reads stdout any more. A command that had somebody read its result is then at its end. */
   onReaderGone: () => void = () => process.exit(EXIT.done);
+  /** Runs before a note is written: something else may stand in the line. */
+  beforeNote: (() => void) | undefined;
   readonly #verbose: boolean;
   #help = '';
 
@@ -23,9 +25,12 @@ export class Output {
     this.json = json;
     this.#verbose = verbose;
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      // A pipe whose reader has ended, or a terminal that was closed.
-      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+      if (!isReaderGone(error)) throw error;
       this.onReaderGone();
+    });
+    // There is nobody to tell it to: saying so would fail in the same way, for ever.
+    process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+      if (!isReaderGone(error)) throw error;
     });
   }
 
@@ -75,6 +80,7 @@ export class Output {
 
   /** Something to know beside the result, on stderr. */
   note(text: string): void {
+    this.beforeNote?.();
     process.stderr.write(`${text}\n`);
   }
 
@@ -100,6 +106,11 @@ export class Output {
   async flushed(): Promise<void> {
     await Promise.all([taken(process.stdout), taken(process.stderr)]);
   }
+}
+
+/** A pipe whose reader has ended, or a terminal that was closed. */
+function isReaderGone({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'EPIPE' || code === 'EIO';
 }
 
 function taken(stream: NodeJS.WriteStream): Promise<void> {

@@ -1,6 +1,6 @@
 import { type AgentCredential, CleoError, type Transport } from '@cleocode/contracts';
 import type { Plugin } from '@cleocode/kernel';
-import { type SseOptions, sse } from '@cleocode/plugin-sse';
+import { type SseOptions, SseTransport, sse } from '@cleocode/plugin-sse';
 import { HttpTransport, httpTransport } from '@cleocode/transport-http';
 import { LocalTransport, localTransport } from '@cleocode/transport-local';
 
@@ -23,18 +23,32 @@ export function transportPlugins(wanted: {
   return [httpTransport(options), sse({ ...options, ...wanted.sse })];
 }
 
+export interface ConnectOptions {
+  /** Messages come by themselves (`subscribe`): over HTTP by a stream. */
+  push?: boolean;
+}
+
 /**
  * The transport of a credential's backend, connected, for use without a kernel; over HTTP it takes the credential's key. The caller disconnects it.
  * Throws `E_TRANSPORT_UNAVAILABLE`, and whatever connecting throws.
  */
-export async function connectTransport(backend: Backend, stateDir: string): Promise<Transport> {
+export async function connectTransport(
+  backend: Backend,
+  stateDir: string,
+  { push = false }: ConnectOptions = {},
+): Promise<Transport> {
   const { agentId, apiBaseUrl, apiKey = '' } = backend;
   const transport =
-    kindOf(backend) === 'local'
-      ? new LocalTransport({ dir: stateDir })
-      : new HttpTransport(httpOptions(backend));
+    kindOf(backend) === 'local' ? new LocalTransport({ dir: stateDir }) : httpFor(backend, push);
   await transport.connect({ agentId, apiBaseUrl, apiKey });
   return transport;
+}
+
+function httpFor(backend: Backend, push: boolean): Transport {
+  const options = httpOptions(backend);
+  const inner = new HttpTransport(options);
+  // While there is no stream it polls; what is wrong then is heard from the requests themselves.
+  return push ? new SseTransport({ inner, ...options, onError: () => {} }) : inner;
 }
 
 function kindOf({ agentId, apiBaseUrl }: Backend): 'local' | 'http' {

@@ -3,6 +3,7 @@ import { agentOrLatest, checkAgentId, registerLocally } from '../agents.ts';
 import type { Cli } from '../cli.ts';
 import { backendName, credentialView } from '../credential-view.ts';
 import { readEnvironment, readKeyFile } from '../environment.ts';
+import { during } from '../progress.ts';
 import { moveToRemote, storeRemote } from '../remote-agent.ts';
 import { selfCommand } from '../self-command.ts';
 import { type State, withState } from '../state.ts';
@@ -33,7 +34,9 @@ export async function run({ output }: Cli, word: string | undefined, flags: Regi
   const apiBaseUrl = addressOf(options, note);
   const apiKey = await keyFrom(options, note);
   await withState(async (state) => {
-    const credential = await register(state, { agentId, apiBaseUrl, apiKey, options, note });
+    const credential = await during(output, `registering ${agentId} at ${apiBaseUrl ?? state.dir}`, () =>
+      register(state, { agentId, apiBaseUrl, apiKey, options, note }),
+    );
     const { apiKey: masked } = credentialView(credential);
     output.result(
       { ok: true, agentId, apiBaseUrl: credential.apiBaseUrl, apiKey: masked, stateDir: state.dir },

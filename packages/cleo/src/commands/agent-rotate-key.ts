@@ -11,6 +11,7 @@ import { agentOrLatest, runningPid } from '../agents.ts';
 import type { Cli } from '../cli.ts';
 import { controlAddress } from '../control/address.ts';
 import { ask } from '../control/client.ts';
+import { during } from '../progress.ts';
 import type { AgentStatus } from '../start/resident.ts';
 import { type State, withState } from '../state.ts';
 
@@ -34,10 +35,12 @@ export async function run(
     let newApiKey: string;
     try {
       const issuer = requireIssuer(agentId, keyIssuerOf(transport));
-      ({ newApiKey } = await registry.rotateKey(agentId, {
-        issuer,
-        ...(overlap !== undefined && { overlapSeconds: overlap }),
-      }));
+      ({ newApiKey } = await during(output, `asking for a new key for ${agentId}`, () =>
+        registry.rotateKey(agentId, {
+          issuer,
+          ...(overlap !== undefined && { overlapSeconds: overlap }),
+        }),
+      ));
     } catch (error) {
       throw isKeyRefused(error) ? keyIsDead(credential, error) : error;
     } finally {
@@ -46,7 +49,12 @@ export async function run(
     const { keyIssuedAt } = (await registry.get(agentId))!;
     const { previousKeyExpiresAt } = (await registry.rotation(agentId)) ?? {};
     const pid = runningPid(state, agentId);
-    const switched = pid === undefined ? undefined : await uses(state, agentId, keyIssuedAt);
+    const switched =
+      pid === undefined
+        ? undefined
+        : await during(output, `waiting until process ${pid} uses the new key`, () =>
+            uses(state, agentId, keyIssuedAt),
+          );
     const old =
       Date.parse(previousKeyExpiresAt ?? '') > Date.now()
         ? `The old one works until ${previousKeyExpiresAt}.`

@@ -1,11 +1,11 @@
 import { type ConduitMessage, MAX_CONTENT_BYTES, type Transport } from '@cleocode/contracts';
 import type { Backend } from '@cleocode/runtime';
 import { agentOrLatest, checkAgentId, isLocal, runningPid } from '../agents.ts';
-import { asYou, requireDock } from '../as-you.ts';
+import { asYou, you } from '../as-you.ts';
 import type { Cli } from '../cli.ts';
 import { metadataOfHandler } from '../environment.ts';
-import { operator } from '../operator.ts';
 import type { Output } from '../output.ts';
+import { during } from '../progress.ts';
 import { nextReply } from '../reply.ts';
 import { selfCommand } from '../self-command.ts';
 import { type State, withState } from '../state.ts';
@@ -61,7 +61,7 @@ async function sendAs(sender: Backend, content: string, { state, output, options
     const sent = await transport.push(to ?? '', content, { conversationId, replyTo, metadata, signal });
     output.result({ ok: true, ...sent }, sent.messageId);
     const idle = isLocal(sender) && isIdle(state, to) ? to : undefined;
-    await showReply(output, transport, sent.messageId, { waitMs, idle });
+    await showReply(output, transport, sent.messageId, { to, waitMs, idle });
   } finally {
     await transport.disconnect();
   }
@@ -80,20 +80,13 @@ async function contentOf(text: string): Promise<string> {
   return content;
 }
 
-/** You can only be known to the embedded backend, where the recipient must be too. */
-async function you(state: State, to: string | undefined): Promise<Backend> {
-  requireDock(state, to ?? 'my-agent');
-  // Before you are registered for the sake of a message that cannot be sent.
-  if (to !== undefined) await (await state.dock()).getAgent(to);
-  return { agentId: await operator(state), apiBaseUrl: 'local:' };
-}
-
 /** Agents of the embedded backend run here or nowhere. */
 function isIdle(state: State, to: string | undefined): boolean {
   return to !== undefined && state.hasStore && runningPid(state, to) === undefined;
 }
 
 interface Waiting {
+  to: string | undefined;
   /** Milliseconds; undefined: as long as somebody would read the answer. */
   waitMs: number | undefined;
   /** The recipient, when it does not run. */
@@ -104,7 +97,7 @@ async function showReply(
   output: Output,
   transport: Transport,
   messageId: string,
-  { waitMs: wanted, idle }: Waiting,
+  { to, waitMs: wanted, idle }: Waiting,
 ): Promise<void> {
   if (idle !== undefined && output.interactive && wanted === undefined) {
     const start = `${selfCommand()} agent start ${idle}`;
@@ -112,7 +105,9 @@ async function showReply(
   }
   const waitMs = wanted ?? (output.interactive ? WAIT_MS : 0);
   if (waitMs === 0) return;
-  const reply = await nextReply(transport, messageId, waitMs);
+  const reply = await during(output, `waiting for an answer${to === undefined ? '' : ` from ${to}`}`, () =>
+    nextReply(transport, messageId, waitMs),
+  );
   if (reply) tell(output, reply);
   else if (output.json) output.line({ event: 'no-reply', waitedMs: waitMs });
   else output.note(`No answer within ${waitMs / 1_000} s. Wait longer: --wait 60`);

@@ -29,6 +29,17 @@ describe('cleo agent watch', () => {
     expect((await waitingFor(box)).map(({ content }) => content)).toEqual(['not read']);
   });
 
+  it('ends when nobody reads its stderr either', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    const watch = box.spawn(['agent', 'watch', 'bob', '--log-level', 'debug']);
+    await watch.until('a log', () => watch.stderr || undefined);
+    watch.closeStderr();
+    watch.closeStdout();
+    await box.sendAs('ada', 'bob', 'not read');
+    expect((await watch.exit).code).toBe(0);
+  });
+
   it('is refused with 5 while the agent runs, and leaves the handlers of the configuration out', async () => {
     const box = new Sandbox();
     box.installKernel();
