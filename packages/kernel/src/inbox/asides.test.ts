@@ -203,6 +203,30 @@ describe('where the journal holds messages, a conversation that is set aside', (
     await settled(bench, handled, 40);
   });
 
+  it('waits for its turn once, whatever comes before that', async () => {
+    const blocked = gate();
+    const handled: string[] = [];
+    const bench = await startBench({
+      journal: new HoldingJournal(),
+      inbox: { concurrency: 1 },
+      handlers: [
+        async ({ message: { id } }) => {
+          if (id === 'blocker') await blocked.passed;
+          handled.push(id);
+        },
+      ],
+    });
+    bench.receive(hop(9, { id: 'a' }));
+    await until(() => bench.eventsOf('held').length === 1);
+    bench.receive(hop(0, { id: 'blocker', threadId: 'other' }));
+    await bench.kernel.inbox.resume('talk');
+    bench.receive([hop(0, { id: 'b' }), hop(0, { id: 'c' })]);
+    blocked.open();
+    await until(() => handled.length >= 4 && bench.kernel.inbox.stats().inFlight === 0);
+    expect(handled).toEqual(['blocker', 'a', 'b', 'c']);
+    expect(await bench.kernel.stop()).toMatchObject({ drained: true, ok: true });
+  });
+
   it('is still set aside after a restart, and goes on from what was resumed', async () => {
     const journal = new HoldingJournal();
     const first = await start({ journal });

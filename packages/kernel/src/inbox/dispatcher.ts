@@ -87,8 +87,10 @@ export class Dispatcher {
     else this.#begin(known);
   }
 
-  /** The lane has got its first item. */
+  /** The lane has something to do. */
   add(lane: Lane): void {
+    if (lane.busy || lane.ready) return;
+    lane.ready = true;
     this.#ready.push(lane);
   }
 
@@ -103,6 +105,7 @@ export class Dispatcher {
     this.#pumping = true;
     while (this.#slots < this.#parts.options.concurrency && this.#ready.length > 0) {
       const lane = this.#ready.shift()!;
+      lane.ready = false;
       lane.busy = true;
       this.#slots += 1;
       void (lane.resuming ? this.#workOnHeld(lane) : this.#work(lane.items[0]!));
@@ -307,9 +310,7 @@ export class Dispatcher {
     const { asides, lanes } = this.#parts;
     if (lanes.lane(conversation)?.resuming) return;
     asides.resume(conversation);
-    const lane = lanes.resume(conversation);
-    if (lane.busy || lane.items.length > 0) return;
-    this.#ready.push(lane);
+    this.add(lanes.resume(conversation));
     this.pump();
   }
 
@@ -374,7 +375,7 @@ export class Dispatcher {
   #next(lane: Lane): void {
     lane.busy = false;
     if (!this.#open) return;
-    if (lane.items.length > 0 || lane.resuming) this.#ready.push(lane);
+    if (lane.items.length > 0 || lane.resuming) this.add(lane);
     this.pump();
   }
 

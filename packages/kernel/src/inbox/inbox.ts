@@ -202,7 +202,7 @@ export class KernelInbox implements Inbox {
       return;
     }
     result.accepted += 1;
-    if (!item.lane.busy && item.lane.items.length === 1) this.#open!.dispatcher.add(item.lane);
+    this.#open!.dispatcher.add(item.lane);
   }
 
   #skipOwn(message: ConduitMessage, source: IntakeSource, result: ReceiveResult): void {

@@ -36,6 +36,8 @@ export interface Item {
 export interface Lane {
   readonly name: string;
   readonly items: Item[];
+  /** Waits for a slot. */
+  ready: boolean;
   /** Handling one, or waiting before a retry, or set aside: not to be started again. */
   busy: boolean;
   /** Its conversation goes on after it was set aside: what the journal holds of it comes before its items. */
@@ -209,6 +211,7 @@ export class Lanes {
     const lane = {
       name,
       items: [],
+      ready: false,
       busy: false,
       resuming: false,
       parked: false,
