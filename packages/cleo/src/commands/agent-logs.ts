@@ -2,6 +2,8 @@ import { closeSync, readFileSync } from 'node:fs';
 import { CleoError, redact } from '@cleocode/contracts';
 import { agentOrLatest, runner } from '../agents.ts';
 import type { Cli } from '../cli.ts';
+import { controlAddress } from '../control/address.ts';
+import { ask } from '../control/client.ts';
 import { entryDescriber, parseEntry } from '../log/describe.ts';
 import { lastWordsFile, logFile } from '../log/files.ts';
 import { follow } from '../log/follow.ts';
@@ -10,6 +12,7 @@ import { readBack } from '../log/read-back.ts';
 import type { Output } from '../output.ts';
 import { selfCommand } from '../self-command.ts';
 import { onStopSignal } from '../signals.ts';
+import type { AgentStatus } from '../start/resident.ts';
 import { withState } from '../state.ts';
 import { printable } from '../terminal-text.ts';
 
@@ -31,6 +34,10 @@ export async function run(
   const file = logFile(stateDir, agentId);
   const read = readBack(file, lines);
   if (!read.at && read.lines.length === 0 && !on) throw noLog(agentId, file, running);
+  if (running && (await isElsewhere(controlAddress(stateDir, agentId))))
+    output.note(
+      `${agentId} runs in the foreground now and shows there what happens: this is of its runs before`,
+    );
   const show = shower(output);
   let shown = 0;
   for (const line of read.lines) if (show(line)) shown++;
@@ -66,6 +73,12 @@ async function untilInterrupted(work: (signal: AbortSignal) => Promise<void>): P
   } finally {
     unbind();
   }
+}
+
+/** Whether it says that it writes no log. */
+async function isElsewhere(address: string): Promise<boolean> {
+  const status = (await ask(address, '/status').catch(() => undefined)) as AgentStatus | undefined;
+  return status !== undefined && !status.detached;
 }
 
 /** The log of a process that was killed ends in the middle: that is worth a word. */

@@ -23,10 +23,14 @@ export function entryDescriber(output: Output): (entry: LogEntry) => string {
   const what = (entry: LogEntry): string => {
     switch (entry.event) {
       case undefined: {
-        const { time: _, level: __, event: ___, plugin, message, stack, ...facts } = entry;
+        const { time: _, level: __, event: ___, plugin, message, hint, stack, ...facts } = entry;
         const who = typeof plugin === 'string' ? `${plugin}: ` : '';
         const line = [printable(`${who}${message}`), faint(factsOf(facts))].filter(Boolean).join(' ');
-        return typeof stack === 'string' ? `${line}\n${faint(printable(stack))}` : line;
+        const more = [
+          ...(typeof hint === 'string' ? [`→ ${hint}`] : []),
+          ...(typeof stack === 'string' ? [stack] : []),
+        ];
+        return [line, ...more.map((text) => faint(printable(text)))].join('\n');
       }
       case 'starting': {
         const { version, node, pid, cwd, ended, lastWords } = entry;

@@ -38,9 +38,11 @@ export class Background implements EndingOutput {
   readonly #lastWords: string;
   readonly #logs = new Map<string, AgentLog>();
   readonly #flush: (() => void)[] = [];
-  /** What was said before it was known whose process this is. */
+  /** What was said before there was a log. */
   readonly #early: Said[] = [];
   #starting = true;
+  /** It has a log. */
+  #logged = false;
 
   constructor(lastWords: string) {
     this.#lastWords = lastWords;
@@ -56,7 +58,10 @@ export class Background implements EndingOutput {
   logOf(stateDir: string, agentId: string, level: LogLevel): AgentLog {
     const log = new AgentLog(stateDir, agentId, level);
     this.#logs.set(lastWordsFile(stateDir, agentId), log);
-    log.onOpen = () => link(this.#lastWords, lastWordsFile(stateDir, agentId));
+    log.onOpen = () => {
+      this.#logged = true;
+      link(this.#lastWords, lastWordsFile(stateDir, agentId));
+    };
     for (const said of this.#early) log.say(said);
     return log;
   }
@@ -96,7 +101,7 @@ export class Background implements EndingOutput {
   #say(level: LogLevel, message: string, facts?: Omit<Said, 'time' | 'level' | 'message'>): void {
     const said: Said = { time: new Date().toISOString(), level, message, ...facts };
     for (const log of this.#logs.values()) log.say(said);
-    if (this.#logs.size === 0 && this.#early.length < MOST_EARLY) this.#early.push(said);
+    if (!this.#logged && this.#early.length < MOST_EARLY) this.#early.push(said);
   }
 
   /** What plugins print and Node warns of stands in the logs. */
@@ -113,8 +118,7 @@ export class Background implements EndingOutput {
     for (const flush of this.#flush) flush();
     for (const log of this.#logs.values()) log.exited(code);
     // It ended before there was a log: whoever started it may have no other word of it.
-    if (this.#starting && this.#early.length > 0)
-      appendFileSync(this.#lastWords, `${this.#early.join('\n')}\n`);
+    if (!this.#logged) for (const { message } of this.#early) appendFileSync(this.#lastWords, `${message}\n`);
     // Nobody is left to read it.
     if (!process.connected) rmSync(this.#lastWords, { force: true });
     for (const file of this.#logs.keys()) {
