@@ -129,8 +129,21 @@ export function agentCommands(agent: Command, cli: Cli): void {
   addCommand(agent, cli, {
     name: 'status',
     does: 'how a running agent is: what it hears by, what it does, what is wrong',
-    examples: ['cleo agent status', 'cleo agent status my-agent --json'],
+    examples: [
+      'cleo agent status',
+      'cleo agent status my-agent --watch',
+      'cleo agent status my-agent --json',
+    ],
     arguments: { '[id]': 'the agent (default: the one used last)' },
+    options: [
+      new Option(
+        '--watch',
+        'look again and again, until Ctrl-C: in place on a terminal, else a line per change',
+      ),
+      new Option('--interval <seconds>', 'with --watch: the time between two looks (default: 1)').argParser(
+        seconds(3_600, 0.1),
+      ),
+    ],
     load: () => import('./commands/agent-status.ts'),
   });
   addCommand(agent, cli, {
