@@ -49,7 +49,8 @@ async function connect(agent: Agent, transport: Transport, settings: ConnectSett
     pollIntervalMs,
     ...(sseEndpoint !== undefined && { sseEndpoint }),
   });
-  await withDeadline(connected, CONNECT_MS, () => late(transport));
+  // A transport of another make may answer no promise.
+  await withDeadline(Promise.resolve(connected), CONNECT_MS, () => late(transport));
 }
 
 /** Transports of the earlier runtime know no other way to say it. */

@@ -51,6 +51,35 @@ describe('a registry of another make', () => {
     expect(error.message).not.toContain('key-of-bob');
   });
 
+  it('may be typed as the earlier one was, and answer without promises', async () => {
+    interface Config {
+      sseEndpoint?: string;
+    }
+    const credential = {
+      agentId: 'bob',
+      displayName: 'Bob',
+      apiKey: 'key-of-bob',
+      apiBaseUrl: 'https://api.example.com',
+      transportType: 'websocket' as 'http' | 'sse' | 'websocket',
+      transportConfig: {} as Config,
+    };
+    class Earlier {
+      getActive = async () => credential;
+      get = async (_agentId: string): Promise<typeof credential> => credential;
+      markUsed = vi.fn<() => Promise<void>>(() => undefined as never);
+      async rotateKey(agentId: string) {
+        return { agentId, newApiKey: 'n' };
+      }
+    }
+    const transport = new MockTransport();
+    transport.connect = () => {
+      transport.connected = true;
+      return undefined as never;
+    };
+    const handle = await createRuntime(new Earlier(), { transport, logger: recorder().logger });
+    expect(await handle.stop()).toMatchObject({ ok: true });
+  });
+
   it('is not waited for without end', async () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());

@@ -1,4 +1,4 @@
-import type { AgentRegistryAPI, ConduitMessage, Transport } from '@cleocode/contracts';
+import type { ConduitMessage, Transport } from '@cleocode/contracts';
 import {
   createKernel,
   type Delivery,
@@ -15,7 +15,13 @@ import { type PollerMonitor, pollerMonitor } from '@cleocode/plugin-poller';
 import { type SseMonitor, sseMonitor } from '@cleocode/plugin-sse';
 import { credentialOf } from '@cleocode/store';
 import { type AgentHealth, agentHealth, type HealthSources, healthServices } from './health.ts';
-import { checkedConfig, checkRegistry, type RuntimeConfig, unusable } from './runtime-config.ts';
+import {
+  checkedConfig,
+  checkedRegistry,
+  type RuntimeConfig,
+  type RuntimeRegistry,
+  unusable,
+} from './runtime-config.ts';
 import { hasStream, runtimePlugins } from './runtime-plugins.ts';
 
 /**
@@ -63,11 +69,11 @@ export interface RuntimeHandle {
  * Rejects with `E_RUNTIME_OPTIONS` and `E_NO_AGENT`, and with what a part of it could not start with; nothing runs then.
  */
 export async function createRuntime(
-  registry: AgentRegistryAPI,
+  given: RuntimeRegistry,
   config: RuntimeConfig = {},
 ): Promise<RuntimeHandle> {
   const checked = checkedConfig(config);
-  checkRegistry(registry);
+  const registry = checkedRegistry(given);
   const credential = await credentialOf(registry, checked.agentId);
   const { agentId } = credential;
   const { createSseTransport, sseEndpoint } = checked;

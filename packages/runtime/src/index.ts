@@ -17,5 +17,10 @@ export {
   type HealthSources,
   healthServices,
 } from './health.ts';
-export type { CreateSseTransport, RuntimeConfig } from './runtime-config.ts';
+export type {
+  CreateSseTransport,
+  RuntimeConfig,
+  RuntimeCredential,
+  RuntimeRegistry,
+} from './runtime-config.ts';
 export { type Backend, connectTransport } from './transport.ts';

@@ -1,4 +1,5 @@
 import {
+  type AgentCredential,
   type AgentRegistryAPI,
   agentIdSchema,
   CleoError,
@@ -46,6 +47,24 @@ const config = z.strictObject({
 /** A transport with `subscribe`, not connected. Called again after its connection broke, and for a new key. */
 export type CreateSseTransport = () => Transport | Promise<Transport>;
 
+/**
+ * What `createRuntime` needs of a registry. An `AgentRegistryAPI` has it, and so has the registry of the earlier runtime; what
+ * else one has, such as `rotation`, is used.
+ */
+export interface RuntimeRegistry {
+  get(agentId: string): Promise<RuntimeCredential | null>;
+  /** The most recently active agent. */
+  getActive(): Promise<RuntimeCredential | null>;
+  markUsed(agentId: string): Promise<unknown>;
+  /** Asks the backend for a new key, and stores it: `get` answers it from then on. */
+  rotateKey(agentId: string): Promise<{ agentId: string; newApiKey: string }>;
+}
+
+export type RuntimeCredential = Pick<AgentCredential, 'agentId' | 'apiKey' | 'apiBaseUrl'> & {
+  /** `sseEndpoint` and `allowInsecure` are read. */
+  transportConfig?: object;
+};
+
 export type RuntimeConfig = z.input<typeof config>;
 export type CheckedConfig = z.output<typeof config>;
 
@@ -59,13 +78,14 @@ export function checkedConfig(given: RuntimeConfig): CheckedConfig {
   throw unusable(lines.join('\n'));
 }
 
-/** Throws `E_RUNTIME_OPTIONS` for what is no registry. */
-export function checkRegistry(registry: unknown): asserts registry is AgentRegistryAPI {
+/** The same object, which may lack what nobody here asks for. Throws `E_RUNTIME_OPTIONS` for what is no registry. */
+export function checkedRegistry(registry: RuntimeRegistry): AgentRegistryAPI {
   const missing = ['get', 'getActive', 'markUsed', 'rotateKey'].filter(
-    (method) => !isFunction((registry as Record<string, unknown> | null | undefined)?.[method]),
+    (method) => !isFunction((registry as object as Record<string, unknown> | null | undefined)?.[method]),
   );
   if (missing.length > 0)
     throw unusable(`registry: expected a registry of agent credentials, it has no ${missing.join(', ')}`);
+  return registry as AgentRegistryAPI;
 }
 
 export function unusable(message: string): CleoError {

@@ -176,7 +176,11 @@ class SubscribedStream {
 
   async #disconnect(stream: Transport): Promise<void> {
     try {
-      await withDeadline(stream.disconnect(), DISCONNECT_MS, () => new Error('it does not disconnect'));
+      await withDeadline(
+        Promise.resolve(stream.disconnect()),
+        DISCONNECT_MS,
+        () => new Error('it does not disconnect'),
+      );
     } catch (error) {
       this.#parts.logger.debug(`stream: ${errorText(error)}`);
     }
