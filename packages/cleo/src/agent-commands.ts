@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
 import type { Cli } from './cli.ts';
 import { addCommand } from './command.ts';
-import { gathered, seconds, wholeNumber } from './numbers.ts';
+import { handlerOptions } from './handler-options.ts';
+import { installCommands } from './install-commands.ts';
+import { seconds, wholeNumber } from './numbers.ts';
 import { talkCommands } from './talk-commands.ts';
-
-const MAX_MS = 2 ** 31 - 1;
 
 /** The commands below `cleo agent`. */
 export function agentCommands(agent: Command, cli: Cli): void {
@@ -72,27 +72,7 @@ export function agentCommands(agent: Command, cli: Cli): void {
     arguments: { '[ids...]': 'the agents (default: the one of the configuration, else the one used last)' },
     options: [
       new Option('--all', 'run every agent registered here'),
-      new Option('--exec <command>', 'hand each message to this shell command; may be repeated').argParser(
-        gathered,
-      ),
-      new Option(
-        '--webhook <url>',
-        'post each message to this URL, signed with CLEO_WEBHOOK_SECRET if that is set; may be repeated',
-      ).argParser(gathered),
-      new Option('--allow-private', 'let --webhook reach this machine and private networks'),
-      new Option(
-        '--file <folder>',
-        'write each message to a JSON file in this folder; may be repeated',
-      ).argParser(gathered),
-      new Option('--stdout', 'show each message (the default when nothing else handles it)'),
-      new Option('--reply', 'send back to the sender what an --exec command prints or a --webhook answers'),
-      new Option('--group <id>', 'follow this conversation for mentions; may be repeated').argParser(
-        gathered,
-      ),
-      new Option('--poll-interval <ms>', 'time between polls, in milliseconds').argParser(
-        wholeNumber(1, MAX_MS),
-      ),
-      new Option('--no-heartbeat', 'tell nobody whether the agent is there'),
+      ...handlerOptions(),
       new Option('--detach', 'run in the background: end when it is ready, and log to .cleo/logs'),
     ],
     load: () => import('./commands/agent-start.ts'),
@@ -211,5 +191,6 @@ export function agentCommands(agent: Command, cli: Cli): void {
     options: [new Option('--all', 'resume or drop all of them')],
     load: () => import('./commands/agent-set-aside.ts'),
   });
+  installCommands(agent, cli);
   talkCommands(agent, cli);
 }

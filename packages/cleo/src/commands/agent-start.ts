@@ -30,7 +30,8 @@ export async function run(cli: Cli, ids: string[], options: StartOptions): Promi
   }
 }
 
-function refuseContradictions(ids: string[], options: StartOptions): void {
+/** Throws a `UsageError` for flags that say two things at once. */
+export function refuseContradictions(ids: readonly string[], options: StartOptions): void {
   const { all, reply, exec, webhook, allowPrivate } = options;
   if (all && ids.length > 0) throw new UsageError('--all and ids were given', 'Give the one or the other.');
   if (reply && !exec && !webhook)
