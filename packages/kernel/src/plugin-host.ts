@@ -1,4 +1,4 @@
-import { errorText, isThenable, type ServiceRef, withDeadline } from '@cleocode/contracts';
+import { CleoError, errorText, isThenable, type ServiceRef, withDeadline } from '@cleocode/contracts';
 import { KernelError, type Phase } from './errors.ts';
 import { Figures } from './figures.ts';
 import type { HookEntry, Hooks } from './hooks.ts';
@@ -238,5 +238,7 @@ export function blame(error: unknown, plugin: string, phase: Phase): KernelError
     plugin,
     phase,
     cause: error,
+    // What helps against the one helps against the other.
+    ...(CleoError.is(error) && error.hint !== undefined && { hint: error.hint }),
   });
 }

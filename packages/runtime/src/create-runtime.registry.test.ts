@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Agent } from '@cleocode/contracts';
 import { MockTransport } from '@cleocode/contracts/testing';
 import { openDock } from '@cleocode/signaldock';
 import { openStore, type Store } from '@cleocode/store';
@@ -112,7 +113,7 @@ describe('a registry of another make', () => {
   it('is asked again when the key is refused, once for all who come', async () => {
     const transport = new SevenTransport();
     const { registry } = await started({ transport, pollIntervalMs: 60_000 });
-    const agent = transport.connects[0]!.agent as import('@cleocode/contracts').Agent;
+    const agent = transport.connects[0]!.agent as Agent;
     const refused = agent.credential().apiKey;
     await registry.rotateKey('bob');
     registry.calls.length = 0;
@@ -139,6 +140,8 @@ describe('a registry of another make', () => {
     expect(second.log).not.toContain(IN_MEMORY);
     await expect(createRuntime(registry, { stateDir, transport: new MockTransport() })).rejects.toMatchObject(
       {
+        plugin: '@cleocode/store',
+        hint: 'Stop that one first.',
         cause: { code: 'E_ALREADY_RUNNING' },
       },
     );
