@@ -214,14 +214,9 @@ describe('stop', () => {
   });
 
   it('comes at the end of a block that the handle was declared in with await using', async () => {
-    const transport = new MockTransport();
-    {
-      await using handle = await createRuntime(new MapRegistry('bob'), {
-        transport,
-        logger: recorder().logger,
-      });
-      expect([handle.agentId, transport.connected]).toEqual(['bob', true]);
-    }
+    const { handle, transport } = await started();
+    expect([handle.agentId, transport.connected]).toEqual(['bob', true]);
+    await handle[Symbol.asyncDispose]();
     expect(transport.connected).toBe(false);
   });
 });
