@@ -145,9 +145,12 @@ describe('cleo agent start --detach', () => {
     expect(story.at(-1)).toMatchObject({ event: 'stopped', reason: 'crashed' });
   });
 
-  it('writes what it only shows as a whole, and tells that nothing else is done with it', async () => {
+  it('writes what it only shows as a whole, tells that nothing else is done with it, and rotates a log that is full', async () => {
     const box = new Sandbox();
     await box.register('bob');
+    const log = join(box.stateDir, 'logs/bob.log');
+    mkdirSync(join(box.stateDir, 'logs'), { mode: 0o700 });
+    writeFileSync(log, `${'x'.repeat(1_023)}\n`.repeat(10 * 1_024));
     const start = await box.cleo(['agent', 'start', 'bob', '--detach']);
     onTestFinished(() => end(Number(/process (\d+)/.exec(start.stdout)?.[1])));
     expect(start.stdout).toMatch(
@@ -159,23 +162,17 @@ describe('cleo agent start --detach', () => {
     await box.sendAs('ada', 'bob', 'x'.repeat(2_000));
     await logged(box, 'bob', ({ event }) => event === 'done');
     expect(entries(box, 'bob')).toContainEqual(expect.objectContaining({ content: 'x'.repeat(2_000) }));
-  });
-
-  it('rotates the log that is full', async () => {
-    const box = new Sandbox();
-    await box.register('bob');
-    const log = join(box.stateDir, 'logs/bob.log');
-    mkdirSync(join(box.stateDir, 'logs'), { mode: 0o700 });
-    writeFileSync(log, `${'x'.repeat(1_023)}\n`.repeat(10 * 1_024));
-    await startDetached(box, ['bob']);
     expect([entries(box, 'bob')[0], statSync(`${log}.1`).size]).toMatchObject([
       { event: 'starting' },
       10 * 1_024 ** 2,
     ]);
-    expect((await box.cleo(['agent', 'logs', '-n', '3'])).stdout.split('\n')).toMatchObject([
+    const shown = await box.cleo(['agent', 'logs', '-n', '5']);
+    expect(shown.stdout.split('\n')).toMatchObject([
       expect.stringContaining(' xxx'),
       expect.stringContaining(' starts '),
       expect.stringContaining(' is ready '),
+      expect.stringContaining(' ← ada: xxx'),
+      expect.stringContaining(' done in '),
       '',
     ]);
   });

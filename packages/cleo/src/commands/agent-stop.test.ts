@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { configWith, Sandbox } from '../cleo.test.kit.ts';
 
 const HANGS = 'ctx.on("message", () => new Promise(() => {}));';
@@ -100,6 +103,38 @@ describe('cleo agent stop', () => {
     ]);
     expect([code, lines]).toEqual([0, [{ ok: true, agentId: 'bob', pid: agent.pid, by: 'SIGKILL' }]]);
     expect(await agent.exit).toEqual({ code: null, signal: 'SIGKILL' });
+  });
+
+  it('sends no signal to a process that does not hold the lock, whatever pid is written beside it', async () => {
+    const box = new Sandbox();
+    box.installKernel();
+    box.write('cleo.config.ts', configWith(BLOCKS));
+    const agent = await box.start([]);
+    await box.sendAs('ada', 'bob', 'block');
+    await agent.event('message');
+    const bystander = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)']);
+    onTestFinished(() => void bystander.kill());
+    box.write('.cleo/run/bob.lock.pid', `${bystander.pid}\n`);
+    const { code, lines, stderr } = await box.json(['agent', 'stop', 'bob', '--timeout', '0.1']);
+    expect([code, lines, stderr]).toMatchObject([1, [{ error: { code: 'E_STOP_FAILED' } }], '']);
+    expect([bystander.exitCode, bystander.signalCode]).toEqual([null, null]);
+  });
+
+  it('says when what has run the agent may start it again', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    // As systemd does it: the shell is replaced by the process whose pid it has told.
+    const command = 'SYSTEMD_EXEC_PID=$$ exec "$0" "$@"';
+    const bin = join(import.meta.dirname, '../bin.js');
+    const unit = spawn('sh', ['-c', command, process.execPath, bin, 'agent', 'start', 'bob'], {
+      cwd: box.cwd,
+      env: box.env,
+    });
+    onTestFinished(() => void unit.kill('SIGKILL'));
+    await once(unit.stdout, 'data');
+    const { code, lines, stderr } = await box.json(['agent', 'stop', 'bob']);
+    expect([code, lines]).toMatchObject([0, [{ ok: true, by: 'request', keptBy: 'systemd' }]]);
+    expect(stderr).toContain('bob was run by systemd, which may start it again');
   });
 
   it('ends an agent that still starts', async () => {

@@ -15,6 +15,13 @@ interface StopOptions {
   timeout: number;
 }
 
+const END = {
+  systemd: 'To end it there: systemctl --user stop UNIT',
+  launchd: 'To end it there: launchctl bootout gui/UID/LABEL',
+};
+/** Most agents are gone by then. */
+const SLOW_MS = 2_000;
+
 /** Asks the processes that run the agents to end them, and waits until they have. */
 export async function run(cli: Cli, ids: string[], { all = false, timeout }: StopOptions): Promise<void> {
   const { output } = cli;
@@ -31,8 +38,16 @@ export async function run(cli: Cli, ids: string[], { all = false, timeout }: Sto
       const others = async (pid: number) =>
         (await agentIds(state)).filter((id) => id !== agentId && runningPid(state, id) === pid);
       const note = (text: string) => output.note(text);
-      const stopped = await stopAgent(state, agentId, { timeoutMs: timeout, send, note, others });
+      const slow = setTimeout(() => {
+        if (process.stderr.isTTY)
+          note(`${agentId} finishes what it has in hand: waiting ${timeout / 1_000} s at most`);
+      }, SLOW_MS);
+      const stopped = await stopAgent(state, agentId, { timeoutMs: timeout, send, note, others }).finally(
+        () => clearTimeout(slow),
+      );
       output.result({ ok: true, ...stopped }, describe(stopped, output));
+      if (stopped.keptBy)
+        note(`${agentId} was run by ${stopped.keptBy}, which may start it again. ${END[stopped.keptBy]}`);
     });
     for (const result of await Promise.allSettled(stops)) {
       if (result.status === 'fulfilled') continue;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { CleoError, errorText } from '@cleocode/contracts';
-import type { StopReport } from '@cleocode/kernel';
+import type { StopAnswer } from '../start/resident.ts';
 
 /** A healthy process answers in a few milliseconds; one whose loop is blocked does not answer at all. */
 const TIMEOUT_MS = 5_000;
@@ -30,9 +30,9 @@ export async function ask(address: string, path: string): Promise<object | undef
  * Asks the process that runs an agent to end it, and waits until it has. `undefined`: nobody answers there, nobody answers any
  * more, or not before `signal`.
  */
-export async function askToStop(address: string, signal: AbortSignal): Promise<StopReport | undefined> {
+export async function askToStop(address: string, signal: AbortSignal): Promise<StopAnswer | undefined> {
   try {
-    return (await exchange('POST', '/stop', address, signal)) as StopReport;
+    return (await exchange('POST', '/stop', address, signal)) as StopAnswer;
   } catch {
     return undefined;
   }

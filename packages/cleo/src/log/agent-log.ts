@@ -8,7 +8,7 @@ import { ownVersion } from '../version.ts';
 import { entryOf, type LogEntry } from './entry.ts';
 import { lastWordsFile, logFile } from './files.ts';
 import { endOfLastRun } from './last-run.ts';
-import { LogFile } from './log-file.ts';
+import { LogFile, type LogFileOptions } from './log-file.ts';
 
 /** What is said before the log may be opened. */
 const MOST_EARLY = 1_000;
@@ -32,13 +32,15 @@ export class AgentLog {
   readonly #stateDir: string;
   readonly #agentId: string;
   readonly #level: LogLevel;
+  readonly #options: LogFileOptions | undefined;
   /** Called when it is opened. */
   onOpen: (() => void) | undefined;
   #file: LogFile | undefined;
   #early: string[] | undefined = [];
   #lost = 0;
 
-  constructor(stateDir: string, agentId: string, level: LogLevel) {
+  constructor(stateDir: string, agentId: string, level: LogLevel, options?: LogFileOptions) {
+    this.#options = options;
     this.path = logFile(stateDir, agentId);
     this.#stateDir = stateDir;
     this.#agentId = agentId;
@@ -52,7 +54,7 @@ export class AgentLog {
 
   /** Begins to write. Only the process that holds the agent's lock may: two cannot rotate one file. Throws `E_LOG_UNWRITABLE`. */
   open(): void {
-    this.#file = new LogFile(this.path);
+    this.#file = new LogFile(this.path, this.#options);
     const ended = endOfLastRun(this.path);
     const lastWords = takeLastWords(lastWordsFile(this.#stateDir, this.#agentId));
     this.#write(

@@ -95,7 +95,8 @@ export class Background implements EndingOutput {
   }
 
   #tell(word: Word): void {
-    if (this.#starting && process.connected) process.send?.(word);
+    // Whoever waited may be gone by now.
+    if (this.#starting && process.connected) process.send?.(word, () => {});
   }
 
   #say(level: LogLevel, message: string, facts?: Omit<Said, 'time' | 'level' | 'message'>): void {

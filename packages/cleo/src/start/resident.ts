@@ -9,6 +9,7 @@ import {
   type Logger,
   type Plugin,
   type PluginContext,
+  type StopReport,
 } from '@cleocode/kernel';
 import type { AgentHealth, HealthProblem } from '@cleocode/runtime';
 import { controlAddress } from '../control/address.ts';
@@ -51,6 +52,12 @@ export interface AgentStatus extends AgentHealth {
   /** It runs in the background, and its log is there. */
   detached?: true;
   log?: string;
+}
+
+/** What a process answers that was asked to end its agent. */
+export interface StopAnswer extends StopReport {
+  /** What runs this process, and may start it again. */
+  keptBy: 'systemd' | 'launchd' | undefined;
 }
 
 /** One agent running in this process: its kernel, and what is told of it. */
@@ -177,7 +184,7 @@ export class Resident {
     this.#tellEarly();
     this.#tell({ event: 'stopped', agentId: this.agentId, reason, drained, released, forced, ok });
     this.#options.log?.close();
-    await this.#controls?.tellStopped(report);
+    await this.#controls?.tellStopped({ ...report, keptBy: keeper() } satisfies StopAnswer);
     return ok;
   }
 
@@ -204,6 +211,12 @@ function logPlugin(log: AgentLog): Plugin {
       ctx.on('init', () => log.open());
     },
   })();
+}
+
+/** Both say so in the environment, which is inherited: theirs is the process that was meant. */
+function keeper({ SYSTEMD_EXEC_PID, XPC_SERVICE_NAME = '0' } = process.env): StopAnswer['keptBy'] {
+  if (SYSTEMD_EXEC_PID === String(process.pid)) return 'systemd';
+  return process.ppid === 1 && !/^(?:0|application\..*)$/.test(XPC_SERVICE_NAME) ? 'launchd' : undefined;
 }
 
 function withCure(agentId: string, error: unknown): unknown {

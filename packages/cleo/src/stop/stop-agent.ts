@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CleoError } from '@cleocode/contracts';
-import type { StopReport } from '@cleocode/kernel';
 import { lockFile, runner } from '../agents.ts';
 import { controlAddress } from '../control/address.ts';
 import { askToStop } from '../control/client.ts';
 import { selfCommand } from '../self-command.ts';
+import type { StopAnswer } from '../start/resident.ts';
 import type { State } from '../state.ts';
 import { hasOpen, isGone } from './process.ts';
 
 /** How one agent was ended; the report is what its process said, if it did. */
-export interface Stopped extends Partial<Pick<StopReport, 'drained' | 'released' | 'forced'>> {
+export interface Stopped extends Partial<Pick<StopAnswer, 'drained' | 'released' | 'forced' | 'keptBy'>> {
   agentId: string;
   pid: number | undefined;
   by: 'request' | Signal;
@@ -68,7 +68,12 @@ export async function stopAgent(state: State, agentId: string, options: StopOpti
       agentId,
       pid,
       by,
-      ...(report && { drained: report.drained, released: report.released, forced: report.forced }),
+      ...(report && {
+        drained: report.drained,
+        released: report.released,
+        forced: report.forced,
+        keptBy: report.keptBy,
+      }),
     };
   } finally {
     over.abort();
@@ -93,7 +98,7 @@ async function askPatiently(
   address: string,
   isHeld: () => boolean,
   signal: AbortSignal,
-): Promise<StopReport | undefined> {
+): Promise<StopAnswer | undefined> {
   while (!signal.aborted) {
     const report = await askToStop(address, signal);
     if (report || !isHeld()) return report;
