@@ -1,4 +1,4 @@
-import type { Command, CommanderError, Option } from 'commander';
+import { Argument, type Command, type CommanderError, type Option } from 'commander';
 import type { Cli } from './cli.ts';
 
 export interface CommandSpec {
@@ -7,7 +7,7 @@ export interface CommandSpec {
   /** Command lines, shown below its help. */
   examples: string[];
   /** In order, by its usage: `{ '<id>': 'the agent' }`. */
-  arguments?: Record<string, string>;
+  arguments?: Record<string, string | { does: string; choices: readonly string[] }>;
   options?: Option[];
   /** Imports what the command does, when it is run. */
   load(): Promise<CommandModule>;
@@ -28,7 +28,12 @@ export function addCommand(parent: Command, cli: Cli, spec: CommandSpec): void {
       // The last one is the command itself.
       await run(cli, ...given.slice(0, -1));
     });
-  for (const [usage, what] of Object.entries(spec.arguments ?? {})) command.argument(usage, what);
+  for (const [usage, what] of Object.entries(spec.arguments ?? {}))
+    command.addArgument(
+      typeof what === 'string'
+        ? new Argument(usage, what)
+        : new Argument(usage, what.does).choices(what.choices),
+    );
   for (const option of spec.options ?? []) command.addOption(option);
 }
 

@@ -39,6 +39,11 @@ export async function run(argv: readonly string[]): Promise<number> {
 /** Runs one command line and ends the process with its exit code, whatever a plugin left running. */
 export async function main(argv: readonly string[]): Promise<never> {
   silenceSqliteWarning();
+  if (argv[0] === '__complete') {
+    const { printCompletions } = await import('./completion/print-completions.ts');
+    await printCompletions(argv.slice(argv[1] === '--' ? 2 : 1));
+    process.exit(EXIT.done);
+  }
   process.exit(await run(argv));
 }
 

@@ -2,6 +2,7 @@ import { Command, Option, type OutputConfiguration } from 'commander';
 import { agentCommands } from './agent-commands.ts';
 import { type Cli, type GlobalOptions, LOG_LEVELS } from './cli.ts';
 import { addCommand, addGroup, blamed, examples } from './command.ts';
+import { SHELLS } from './completion/scripts.ts';
 import { conversationCommands } from './conversation-commands.ts';
 import type { Output } from './output.ts';
 import { signaldockCommands } from './signaldock-commands.ts';
@@ -89,6 +90,17 @@ export function buildProgram(output: Output, argv: readonly string[] = []): Prog
     examples: ['cleo doctor', 'cleo doctor my-agent --json'],
     arguments: { '[id]': 'look at this agent only (default: all that are registered here)' },
     load: () => import('./commands/doctor.ts'),
+  });
+  addCommand(program, cli, {
+    name: 'completion',
+    does: 'print a script that lets a shell complete cleo: commands, options and the ids of your agents',
+    examples: [
+      'cleo completion bash > ~/.local/share/bash-completion/completions/cleo',
+      'cleo completion zsh > ~/.zfunc/_cleo',
+      'cleo completion fish > ~/.config/fish/completions/cleo.fish',
+    ],
+    arguments: { '<shell>': { does: 'whose script', choices: SHELLS } },
+    load: () => import('./commands/completion.ts'),
   });
   return {
     command: program,
