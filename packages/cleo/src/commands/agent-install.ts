@@ -7,8 +7,9 @@ import { agentToShow } from '../config/agent-to-show.ts';
 import { loadConfiguration } from '../configuration.ts';
 import type { Output } from '../output.ts';
 import { selfCommand } from '../self-command.ts';
-import { execute, type Keeper, keeperOf, shell } from '../service/keeper.ts';
+import { execute, type Keeper, keeperOf } from '../service/keeper.ts';
 import { type Service, serviceOf } from '../service/service.ts';
+import { shellWord } from '../shell-word.ts';
 import { commandHandlers } from '../start/kernel-config.ts';
 import { withState } from '../state.ts';
 import { refuseContradictions, type StartOptions } from './agent-start.ts';
@@ -88,7 +89,7 @@ interface Installed {
 
 async function bringUp(output: Output, { service, keeper, written, pid }: Installed): Promise<void> {
   const { agentId } = service;
-  const commands = keeper.up.map((command) => command.map(shell).join(' '));
+  const commands = keeper.up.map((command) => command.map(shellWord).join(' '));
   keeper.prepare(service);
   const there = await keeper.isThere();
   if (there) await inOrder(keeper, pid);
@@ -125,7 +126,7 @@ async function inOrder(keeper: Keeper, pid: number | undefined): Promise<void> {
       const { stderr = '', killed } = cause as { stderr?: string; killed?: boolean };
       const why = killed ? `no answer in ${UP_MS / 1_000} s` : stderr.trim().split('\n', 1)[0] || 'it failed';
       const other = pid === undefined ? '' : `Process ${pid} runs the agent already: stop it first. `;
-      throw new CleoError('E_INSTALL_FAILED', `${command.map(shell).join(' ')}: ${why}`, {
+      throw new CleoError('E_INSTALL_FAILED', `${command.map(shellWord).join(' ')}: ${why}`, {
         hint: `${other}${keeper.file} is written. ${keeper.hints.map(([what, how]) => `${what}: ${how}`)[1] ?? ''}`.trim(),
         details: { file: keeper.file },
         cause,

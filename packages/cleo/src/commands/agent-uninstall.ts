@@ -3,7 +3,8 @@ import { CleoError } from '@cleocode/contracts';
 import { checkAgentId } from '../agents.ts';
 import type { Cli } from '../cli.ts';
 import { selfCommand } from '../self-command.ts';
-import { execute, keeperOf, shell } from '../service/keeper.ts';
+import { execute, keeperOf } from '../service/keeper.ts';
+import { shellWord } from '../shell-word.ts';
 
 /** As long as the agent may take to finish what it has in hand, and more. */
 const DOWN_MS = 120_000;
@@ -23,7 +24,7 @@ export async function run({ output }: Cli, id: string): Promise<void> {
   const all = async (commands: readonly string[][]) => {
     for (const command of there ? commands : [])
       await execute(command, DOWN_MS).catch(({ stderr = '' }: { stderr?: string }) => {
-        failed.push(`${command.map(shell).join(' ')}: ${stderr.trim().split('\n', 1)[0] || 'failed'}`);
+        failed.push(`${command.map(shellWord).join(' ')}: ${stderr.trim().split('\n', 1)[0] || 'failed'}`);
       });
   };
   await all(down);
@@ -32,6 +33,6 @@ export async function run({ output }: Cli, id: string): Promise<void> {
   for (const one of failed) output.note(`warning: ${one}`);
   output.result(
     { ok: true, agentId, name, file, stopped: there && failed.length === 0 },
-    `${file} is removed.${there ? '' : ` Where the service manager can be asked: ${down.map((one) => one.map(shell).join(' ')).join('; ')}`}`,
+    `${file} is removed.${there ? '' : ` Where the service manager can be asked: ${down.map((one) => one.map(shellWord).join(' ')).join('; ')}`}`,
   );
 }

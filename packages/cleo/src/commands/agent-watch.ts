@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { CleoError } from '@cleocode/contracts';
-import { definePlugin, type LoadedConfig, loadConfig, type Plugin } from '@cleocode/kernel';
+import { definePlugin, type Plugin } from '@cleocode/kernel';
 import { checkAgentId } from '../agents.ts';
 import type { Cli } from '../cli.ts';
+import { type Configuration, loadConfiguration } from '../configuration.ts';
 import { stderrLogger } from '../logger.ts';
 import type { Output } from '../output.ts';
 import { selfCommand } from '../self-command.ts';
@@ -25,8 +26,11 @@ const DRAIN_MS = 500;
 export async function run(cli: Cli, id: string | undefined): Promise<void> {
   const { output, globals } = cli;
   if (id !== undefined) checkAgentId(id);
-  const loaded = await loadConfig({ file: globals.config });
-  const logger = stderrLogger(globals.logLevel ?? loaded.config.logLevel ?? 'warn', output);
+  const loaded = await loadConfiguration(globals);
+  const logger = stderrLogger(
+    globals.logLevel ?? loaded.environment.logLevel ?? loaded.config.logLevel ?? 'warn',
+    output,
+  );
   const resident = await withState(async (state) => {
     const ids = id === undefined ? [] : [id];
     const [credential] = await agentsToStart(state, { ids, all: false, loaded, output });
@@ -85,7 +89,7 @@ function printer(output: Output): Plugin {
 }
 
 /** What brings messages stays: a transport, or a poller with options of its own. */
-function withoutHandlers(loaded: LoadedConfig): LoadedConfig {
+function withoutHandlers(loaded: Configuration): Configuration {
   const { plugins } = loaded.config;
   return { ...loaded, config: { ...loaded.config, plugins: plugins.filter(isPart) } };
 }

@@ -40,8 +40,8 @@ describe('cleo doctor', () => {
       ['leftovers', undefined],
       ['old-credentials', undefined],
       ['environment', undefined],
-      ['key-age', 'bob'],
       ['dead-letters', 'bob'],
+      ['key-age', 'eve'],
       ['process', 'eve'],
     ]);
     expect(found(lines, 'permissions')).toMatchObject({
@@ -68,6 +68,9 @@ describe('cleo doctor', () => {
     const { url, dock } = await box.server();
     await box.registerAt({ url, dock }, 'fine');
     await dock.registerAgent({ agentId: 'refused' });
+    // Known to the environment alone, and never started here.
+    box.write('key', (await dock.registerAgent({ agentId: 'new' })).apiKey);
+    const env = { CLEO_AGENT: 'new', CLEO_API_URL: url, CLEO_API_KEY_FILE: 'key' };
     const ago = (ms: number) => new Date(Date.now() - ms).toUTCString();
     const at =
       (ms: number): RequestListener =>
@@ -83,12 +86,13 @@ describe('cleo doctor', () => {
     await box.store({ agentId: 'slow', apiKey: KEY, apiBaseUrl: slow });
     await box.store({ agentId: 'past', apiKey: KEY, apiBaseUrl: past });
     await box.store({ agentId: 'unheard', apiKey: KEY, apiBaseUrl: silent });
-    const { code, lines } = await box.json(['doctor']);
+    const { code, lines } = await box.json(['doctor'], { env });
     expect(code).toBe(3);
     expect(lines.at(-1)).toEqual({ ok: false, errors: 4, warnings: 1 });
     const told = (agentId: string) =>
       ['backend', 'key', 'clock'].map((check) => found(lines, check, agentId)?.status);
     expect(told('fine')).toEqual(['ok', 'ok', 'ok']);
+    expect(told('new')).toEqual(['ok', 'ok', 'ok']);
     expect(told('refused')).toEqual(['ok', 'error', 'ok']);
     expect(told('unknown')).toEqual(['error', undefined, undefined]);
     expect(told('unheard')).toEqual(['error', undefined, undefined]);
@@ -167,7 +171,8 @@ async function leaveBehind(box: Sandbox): Promise<void> {
   const journal = store.journalFor('bob');
   await journal.begin('m1');
   await journal.dead('m1', message, 'it cannot be done');
-  await store.registry.update('bob', { keyIssuedAt: '2020-01-01T00:00:00.000Z' });
+  // Of an agent that runs it would be replaced at once.
+  await store.registry.update('eve', { keyIssuedAt: '2020-01-01T00:00:00.000Z' });
   await store.close();
   writeFileSync(join(box.stateDir, 'x.4194999.tmp'), '', { mode: 0o600 });
   const old = join(box.stateDir, 'signaldock-old.json');

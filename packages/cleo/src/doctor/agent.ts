@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type AgentCredential, CleoError, isAuthError, withDeadline } from '@cleocode/contracts';
+import { CleoError, isAuthError, withDeadline } from '@cleocode/contracts';
 import { isPlugin, type Plugin } from '@cleocode/kernel';
 import type { Store } from '@cleocode/store';
 import { HttpTransport, httpTransport } from '@cleocode/transport-http';
@@ -16,11 +16,12 @@ import { stderrLogger } from '../logger.ts';
 import type { Output } from '../output.ts';
 import { httpOptionsOf } from '../register-remotely.ts';
 import { selfCommand } from '../self-command.ts';
+import { shellWord } from '../shell-word.ts';
 import { kernelConfig } from '../start/kernel-config.ts';
 import type { AgentStatus } from '../start/resident.ts';
 import type { State } from '../state.ts';
+import type { AgentToCheck } from './agents.ts';
 import { type Check, error, type Finding, ok, warning } from './finding.ts';
-import { quoted } from './state-folder.ts';
 
 const ASK_MS = 3_000;
 /** What an answer that never comes may cost. */
@@ -36,8 +37,9 @@ const ROTATION = '@cleocode/plugin-key-rotation';
 
 export interface AgentParts {
   state: State;
-  store: Store;
-  credential: AgentCredential;
+  /** There when somebody is registered. */
+  store: Store | undefined;
+  agent: AgentToCheck;
   /** The configuration, or the defaults where that cannot be used. */
   loaded: Configuration;
   /** The configuration can be used: what it makes of this agent is worth a look. */
@@ -47,7 +49,7 @@ export interface AgentParts {
 
 /** All that can be known of one agent without starting it. */
 export function agentChecks(parts: AgentParts): Check[] {
-  const { agentId } = parts.credential;
+  const { agentId } = parts.agent;
   const checks: Check[] = [
     ...(parts.usable ? [{ check: 'plugins', look: () => plugins(parts) }] : []),
     { check: 'backend', look: () => backend(parts) },
@@ -58,14 +60,14 @@ export function agentChecks(parts: AgentParts): Check[] {
   return checks.map((one) => ({ ...one, agentId }));
 }
 
-async function plugins({ state, credential, loaded, output }: AgentParts): Promise<Finding[]> {
+async function plugins({ state, agent: credential, loaded, output }: AgentParts): Promise<Finding[]> {
   const config = kernelConfig({ stateDir: state.dir, credential, loaded });
   const { plugins: all } = await dryKernel(config, stderrLogger('error', output));
   return [ok('plugins', `${all.length} plugins fit together`)];
 }
 
 async function backend(parts: AgentParts): Promise<Finding[]> {
-  const { credential, loaded } = parts;
+  const { agent, loaded } = parts;
   const { transport, plugins: own } = loaded.config;
   const other = [transport, ...own].find((one) => isPlugin(one) && bringsTransport(one));
   if (other && (other as Plugin).definition.name !== httpTransport.definition.name)
@@ -75,14 +77,14 @@ async function backend(parts: AgentParts): Promise<Finding[]> {
         `reached by ${(other as Plugin).definition.name}, which only a running agent can tell of`,
       ),
     ];
-  return isLocal(credential) ? embedded(parts) : overHttp(parts);
+  return isLocal(agent) ? embedded(parts) : overHttp(parts);
 }
 
 function bringsTransport({ definition }: Plugin): boolean {
   return (definition.provides ?? []).some(({ id }) => id === 'transport');
 }
 
-async function embedded({ state, credential: { agentId } }: AgentParts): Promise<Finding[]> {
+async function embedded({ state, agent: { agentId } }: AgentParts): Promise<Finding[]> {
   const again = `${selfCommand()} agent register ${agentId}`;
   if (!state.hasDock)
     return [error('backend', `the embedded backend is gone: there is no ${state.dockFile}`, again)];
@@ -96,8 +98,8 @@ async function embedded({ state, credential: { agentId } }: AgentParts): Promise
 }
 
 /** One request tells whether the backend answers, takes the key, and what time it is there. */
-async function overHttp({ credential, loaded }: AgentParts): Promise<Finding[]> {
-  const { agentId, apiBaseUrl, apiKey, transportConfig } = credential;
+async function overHttp({ agent, loaded }: AgentParts): Promise<Finding[]> {
+  const { agentId, apiBaseUrl, apiKey, transportConfig } = agent;
   const transport = new HttpTransport({
     ...httpOptionsOf(loaded.config.transport),
     ...(transportConfig.allowInsecure === true && { allowInsecure: true }),
@@ -110,7 +112,7 @@ async function overHttp({ credential, loaded }: AgentParts): Promise<Finding[]> 
   } catch (thrown) {
     const answered = clock(transport.serverTime());
     if (answered.length === 0) return [unreachable(apiBaseUrl, thrown)];
-    return [...refusal(credential, thrown), ...answered];
+    return [...refusal(agent, thrown), ...answered];
   } finally {
     await transport.disconnect();
   }
@@ -131,7 +133,7 @@ function unreachable(apiBaseUrl: string, thrown: unknown): Finding {
   );
 }
 
-function refusal({ agentId, apiBaseUrl }: AgentCredential, thrown: unknown): Finding[] {
+function refusal({ agentId, apiBaseUrl }: AgentToCheck, thrown: unknown): Finding[] {
   const { message } = failureOf(thrown);
   const answers = ok('backend', `${apiBaseUrl} answers`);
   const store = `${selfCommand()} agent register ${agentId} --api-url ${apiBaseUrl} --api-key-stdin`;
@@ -163,9 +165,9 @@ function clock(there: number | undefined): Finding[] {
   return [ok('clock', 'agrees with the backend')];
 }
 
-async function keyAge({ credential, state, loaded }: AgentParts): Promise<Finding[]> {
-  const { agentId, keyIssuedAt } = credential;
-  const { plugins: composed = [] } = kernelConfig({ stateDir: state.dir, credential, loaded });
+async function keyAge({ agent, state, loaded }: AgentParts): Promise<Finding[]> {
+  const { agentId, keyIssuedAt } = agent;
+  const { plugins: composed = [] } = kernelConfig({ stateDir: state.dir, credential: agent, loaded });
   const rotation = composed.find((one) => one && one.definition.name === ROTATION);
   const options = rotation ? ((await resolvedOptions(rotation)) as { maxKeyAgeMs?: number }) : {};
   const max = options.maxKeyAgeMs ?? 0;
@@ -185,7 +187,7 @@ async function keyAge({ credential, state, loaded }: AgentParts): Promise<Findin
     : [ok('key-age', `${words}; it is replaced before ${duration(max)}`)];
 }
 
-async function running({ state, credential: { agentId } }: AgentParts): Promise<Finding[]> {
+async function running({ state, agent: { agentId } }: AgentParts): Promise<Finding[]> {
   const address = controlAddress(state.dir, agentId);
   const pid = runningPid(state, agentId);
   const asked = ask(address, '/status') as Promise<AgentStatus | undefined>;
@@ -214,7 +216,7 @@ async function running({ state, credential: { agentId } }: AgentParts): Promise<
     warning(
       'process',
       `does not run, and ended without cleaning up: ${left.join(', ')}`,
-      `The next start does it: ${selfCommand()} agent start ${agentId}. Or: rm ${left.map(quoted).join(' ')}`,
+      `The next start does it: ${selfCommand()} agent start ${agentId}. Or: rm ${left.map(shellWord).join(' ')}`,
     ),
   ];
 }
@@ -228,8 +230,8 @@ function told({ healthy, pid, uptimeMs, problems }: AgentStatus): Finding[] {
   return healthy ? [ok('process', `is well (${up})`), ...found] : found;
 }
 
-async function deadLetters({ store, credential: { agentId } }: AgentParts): Promise<Finding[]> {
-  const count = await store.deadLettersFor(agentId).count();
+async function deadLetters({ store, agent: { agentId } }: AgentParts): Promise<Finding[]> {
+  const count = store ? await store.deadLettersFor(agentId).count() : 0;
   if (count === 0) return [ok('dead-letters', 'none')];
   const what = count === 1 ? '1 message failed' : `${count} messages failed`;
   return [warning('dead-letters', `${what} for good`, `${selfCommand()} agent dead-letters ${agentId}`)];

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
+import { shellWord } from '../shell-word.ts';
 import { error, type Finding, ok, warning } from './finding.ts';
 import { inBytes } from './machine.ts';
-import { quoted } from './state-folder.ts';
 
 /** A large database takes longer, and a person waits. */
 const LONGEST_MS = 3_000;
@@ -52,7 +52,7 @@ export async function databaseFinding(
         ok(
           name,
           `${file} opens; its ${size} were not read in ${LONGEST_MS / 1_000} s`,
-          `To check all of it: sqlite3 ${quoted(file)} 'PRAGMA quick_check'`,
+          `To check all of it: sqlite3 ${shellWord(file)} 'PRAGMA quick_check'`,
         ),
       ];
     const why = /Error: (.*)/.exec(stderr)?.[1] ?? stderr.trim();
@@ -73,7 +73,7 @@ const run = promisify(execFile);
 function damaged(name: string, file: string, why: string): Finding {
   const backup = join(file, '..', 'credentials.backup');
   const restores = name === 'state.db' && existsSync(backup);
-  const move = `Stop the agents and move ${quoted(file)} and the files beside it that begin with its name away`;
+  const move = `Stop the agents and move ${shellWord(file)} and the files beside it that begin with its name away`;
   return error(
     name,
     `${file} is damaged: ${why.split('\n', 1)[0]}`,

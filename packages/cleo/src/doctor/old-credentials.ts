@@ -1,20 +1,19 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type AgentCredential, CleoError } from '@cleocode/contracts';
 import { readCredentialFile } from '@cleocode/store';
 import { selfCommand } from '../self-command.ts';
+import { shellWord } from '../shell-word.ts';
 import { type Finding, ok, warning } from './finding.ts';
-import { quoted } from './state-folder.ts';
+import { list } from './state-folder.ts';
 
 /** Plain-text credential files of the earlier runtime that still lie here. */
 export function oldCredentials(stateDir: string, registered: readonly AgentCredential[]): Finding[] {
   const files = [...new Set([stateDir, resolve('.cleo')])].flatMap((folder) =>
-    existsSync(folder)
-      ? readdirSync(folder)
-          .filter((name) => /^signaldock-.+\.json$/.test(name))
-          .map((name) => join(folder, name))
-      : [],
+    list(folder)
+      .filter((name) => /^signaldock-.+\.json$/.test(name))
+      .map((name) => join(folder, name)),
   );
   const own = join(homedir(), '.signaldock', 'config.json');
   if (existsSync(own)) files.push(own);
@@ -31,9 +30,9 @@ function finding(file: string, registered: readonly AgentCredential[]): Finding 
       ? warning(
           'old-credentials',
           `${message}; it is registered here`,
-          `${self} agent rotate-key ${agentId} && rm ${quoted(file)}`,
+          `${self} agent rotate-key ${agentId} && rm ${shellWord(file)}`,
         )
-      : warning('old-credentials', message, `${self} agent register --import ${quoted(file)}`);
+      : warning('old-credentials', message, `${self} agent register --import ${shellWord(file)}`);
   } catch (thrown) {
     if (!CleoError.is(thrown)) throw thrown;
     return warning(

@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { resolveDataDir } from '@cleocode/store';
+import { shellWord } from '../shell-word.ts';
 import { type Check, error, type Finding, ok, warning } from './finding.ts';
 import { inBytes } from './machine.ts';
 
@@ -41,7 +42,7 @@ function permissions(stateDir: string): Finding {
     return error(
       'permissions',
       `${listed(strangers)}: another user's, whose agent cannot be run from here`,
-      `Run cleo as that user, or: chown -R ${process.getuid?.()} ${quoted(stateDir)}`,
+      `Run cleo as that user, or: chown -R ${process.getuid?.()} ${shellWord(stateDir)}`,
     );
   // Windows has no such modes.
   if (process.platform === 'win32') return ok('permissions', stateDir);
@@ -49,8 +50,8 @@ function permissions(stateDir: string): Finding {
   const files = paths.filter((path) => isOpen(path, false));
   if (folders.length + files.length === 0) return ok('permissions', `${stateDir} is readable by you alone`);
   const cures = [
-    ...(folders.length > 0 ? [`chmod 700 ${folders.map(quoted).join(' ')}`] : []),
-    ...(files.length > 0 ? [`chmod 600 ${files.map(quoted).join(' ')}`] : []),
+    ...(folders.length > 0 ? [`chmod 700 ${folders.map(shellWord).join(' ')}`] : []),
+    ...(files.length > 0 ? [`chmod 600 ${files.map(shellWord).join(' ')}`] : []),
   ];
   return warning(
     'permissions',
@@ -74,7 +75,7 @@ function machineKey(dataDir: string, stateDir: string): Finding {
     return error(
       'machine-key',
       `other users may read ${file} (mode ${modeOf(stat)})`,
-      `chmod 600 ${quoted(file)}`,
+      `chmod 600 ${shellWord(file)}`,
     );
   if (stat.size !== KEY_BYTES)
     return error(
@@ -99,7 +100,7 @@ function leftovers(folders: readonly string[]): Finding {
   return warning(
     'leftovers',
     `unfinished files of processes that are gone: ${listed(left)}`,
-    `rm ${left.map(quoted).join(' ')}`,
+    `rm ${left.map(shellWord).join(' ')}`,
   );
 }
 
@@ -127,7 +128,13 @@ function everythingIn(folder: string, depth = 2): string[] {
 
 /** Never opens what it looks at: closing a database's file would drop SQLite's locks. */
 function statOf(path: string): Stats | undefined {
-  return lstatSync(path, { throwIfNoEntry: false });
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (thrown) {
+    // Something above it is a file: that is told of the folder.
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
+    throw thrown;
+  }
 }
 
 function isOpen(path: string, folders: boolean): boolean {
@@ -150,7 +157,8 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function list(folder: string): string[] {
+/** Empty where there is no such folder. */
+export function list(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch (thrown) {
@@ -166,9 +174,4 @@ function listed(paths: readonly string[]): string {
 
 function modeOf({ mode }: Stats): string {
   return (mode & 0o777).toString(8).padStart(4, '0');
-}
-
-/** For a shell. */
-export function quoted(path: string): string {
-  return /^[\w./+@:,=-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

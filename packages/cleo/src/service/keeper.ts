@@ -3,6 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { shellWord } from '../shell-word.ts';
 import { UsageError } from '../usage-error.ts';
 import { launchdPlist, plistLabel, plistLog } from './launchd-plist.ts';
 import type { Service } from './service.ts';
@@ -59,9 +60,9 @@ function systemd(agentId: string, env: NodeJS.ProcessEnv): Keeper {
     down: [user('disable', '--now', name)],
     after: [user('daemon-reload')],
     hints: [
-      ['How it is', `systemctl --user status ${shell(name)}`],
-      ['Its log', `journalctl --user -u ${shell(name)} -f`],
-      ['Stop it', `systemctl --user stop ${shell(name)}`],
+      ['How it is', `systemctl --user status ${shellWord(name)}`],
+      ['Its log', `journalctl --user -u ${shellWord(name)} -f`],
+      ['Stop it', `systemctl --user stop ${shellWord(name)}`],
       ['Without a login', 'loginctl enable-linger'],
       ['Secrets for its handlers', `NAME=value lines in ${environmentFile}, mode 0600`],
     ],
@@ -92,11 +93,6 @@ function launchd(agentId: string): Keeper {
 /** Runs one command line; rejects with what it said. */
 export async function execute([program = '', ...args]: readonly string[], timeout: number): Promise<void> {
   await run(program, args, { timeout, killSignal: 'SIGKILL' });
-}
-
-/** For a person to paste. */
-export function shell(word: string): string {
-  return /^[\w./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 async function succeeds(command: readonly string[]): Promise<boolean> {

@@ -60,7 +60,7 @@ export function serviceOf(parts: ServiceParts): Service {
 }
 
 /** The flags of `cleo agent start` as they were given. */
-export function startFlags(options: StartOptions): string[] {
+function startFlags(options: StartOptions): string[] {
   const each = (flag: string, values: readonly string[] = []) => values.flatMap((value) => [flag, value]);
   return [
     ...each('--exec', options.exec),
