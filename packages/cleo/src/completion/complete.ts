@@ -8,7 +8,7 @@ export interface Completion {
   paths?: 'files' | 'folders';
 }
 
-export interface Candidate {
+interface Candidate {
   value: string;
   description: string;
 }
