@@ -7,6 +7,8 @@ import { nodeVersion } from '../doctor/machine.ts';
 
 const KEY = `sk_live_${'0123456789abcdef'.repeat(4)}`;
 
+const linux = process.platform === 'linux';
+
 describe('cleo doctor', () => {
   it('finds nothing wrong where nothing is, says how to begin, and makes nothing', async () => {
     const box = new Sandbox();
@@ -25,11 +27,17 @@ describe('cleo doctor', () => {
     const agent = await box.start(['bob']);
     await leaveBehind(box);
     const env = { CLEO_API_KEY: 'x', CLEO_AGENT: 'bob' };
+    const units = join(box.root, 'home/config/systemd/user');
+    mkdirSync(units, { recursive: true });
+    writeFileSync(
+      join(units, 'cleo-eve.service'),
+      `ExecStart=${process.execPath} /gone/bin.js agent start eve\n`,
+    );
     const before = readdirSync(box.stateDir).sort();
     const { code, lines } = await box.json(['doctor'], { env });
     expect(readdirSync(box.stateDir).sort()).toEqual(before);
     expect(code).toBe(0);
-    expect(lines.at(-1)).toEqual({ ok: true, errors: 0, warnings: 7 });
+    expect(lines.at(-1)).toEqual({ ok: true, errors: 0, warnings: linux ? 8 : 7 });
     expect(
       lines.filter(({ status }) => status === 'warning').map(({ check, agentId }) => [check, agentId]),
     ).toEqual([
@@ -40,6 +48,7 @@ describe('cleo doctor', () => {
       ['dead-letters', 'bob'],
       ['key-age', 'eve'],
       ['process', 'eve'],
+      ...(linux ? [['service', 'eve']] : []),
     ]);
     expect(found(lines, 'permissions')).toMatchObject({
       message: expect.stringContaining('signaldock-old.json'),

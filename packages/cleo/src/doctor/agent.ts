@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CleoError, isAuthError, withDeadline } from '@cleocode/contracts';
 import { isPlugin, type Plugin } from '@cleocode/kernel';
@@ -16,6 +16,7 @@ import { stderrLogger } from '../logger.ts';
 import type { Output } from '../output.ts';
 import { httpOptionsOf } from '../register-remotely.ts';
 import { selfCommand } from '../self-command.ts';
+import { unitFile } from '../service/keeper.ts';
 import { shellWord } from '../shell-word.ts';
 import { kernelConfig } from '../start/kernel-config.ts';
 import type { AgentStatus } from '../start/resident.ts';
@@ -55,6 +56,7 @@ export function agentChecks(parts: AgentParts): Check[] {
     { check: 'backend', look: () => backend(parts) },
     { check: 'key-age', look: () => keyAge(parts) },
     { check: 'process', look: () => running(parts) },
+    { check: 'service', look: () => service(parts) },
     { check: 'dead-letters', look: () => deadLetters(parts) },
   ];
   return checks.map((one) => ({ ...one, agentId }));
@@ -219,6 +221,17 @@ async function running({ state, agent: { agentId } }: AgentParts): Promise<Findi
       `The next start does it: ${selfCommand()} agent start ${agentId}. Or: rm ${left.map(shellWord).join(' ')}`,
     ),
   ];
+}
+
+/** A unit that `cleo agent install` has written names Node and the command where they were then. */
+function service({ agent: { agentId } }: AgentParts): Finding[] {
+  const file = unitFile(agentId);
+  if (file === undefined || !existsSync(file)) return [];
+  const [, ...programs] = /^ExecStart=(\/\S+) (\/\S+)/m.exec(readFileSync(file, 'utf8')) ?? [];
+  const gone = programs.filter((program) => !existsSync(program));
+  if (gone.length === 0) return [ok('service', `kept running by ${file}`)];
+  const again = `Install it again, with the same flags: ${selfCommand()} agent install ${agentId} --force`;
+  return [warning('service', `${file} starts what is not there: ${gone.join(', ')}`, again)];
 }
 
 /** What the process itself says is wrong. */

@@ -38,12 +38,7 @@ function permissions(stateDir: string): Finding {
     );
   const paths = [stateDir, ...everythingIn(stateDir)];
   const strangers = paths.filter((path) => isSomebodyElses(statOf(path)));
-  if (strangers.length > 0)
-    return error(
-      'permissions',
-      `${listed(strangers)}: another user's, whose agent cannot be run from here`,
-      `Run cleo as that user, or: chown -R ${process.getuid?.()} ${shellWord(stateDir)}`,
-    );
+  if (strangers.length > 0) return ofAnotherUser(strangers, stateDir);
   // Windows has no such modes.
   if (process.platform === 'win32') return ok('permissions', stateDir);
   const folders = paths.filter((path) => isOpen(path, true));
@@ -57,6 +52,18 @@ function permissions(stateDir: string): Finding {
     'permissions',
     `other users may read or enter ${listed([...folders, ...files])}`,
     cures.join('\n'),
+  );
+}
+
+/** Root may do everything, and leaves files that the owner may not touch. */
+function ofAnotherUser(paths: readonly string[], stateDir: string): Finding {
+  const isRoot = process.getuid?.() === 0;
+  return (isRoot ? warning : error)(
+    'permissions',
+    isRoot
+      ? `${listed(paths)}: another user's, who cannot use what root makes there`
+      : `${listed(paths)}: another user's, whose agents cannot be run by this one`,
+    `Run cleo as that user, or: chown -R ${process.getuid?.()} ${shellWord(stateDir)}`,
   );
 }
 

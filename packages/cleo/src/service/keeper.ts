@@ -43,14 +43,20 @@ export function keeperOf(agentId: string, env: NodeJS.ProcessEnv = process.env):
   );
 }
 
+/** Where the unit of an agent is, or would be; `undefined` where there is no systemd. */
+export function unitFile(agentId: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  return process.platform === 'linux'
+    ? join(configFolder(env), 'systemd/user', unitName(agentId))
+    : undefined;
+}
+
 function systemd(agentId: string, env: NodeJS.ProcessEnv): Keeper {
   const name = unitName(agentId);
-  const folder = env.XDG_CONFIG_HOME || join(homedir(), '.config');
-  const environmentFile = join(folder, 'cleo', `${agentId}.env`);
+  const environmentFile = join(configFolder(env), 'cleo', `${agentId}.env`);
   const user = (...args: string[]) => ['systemctl', '--user', ...args];
   return {
     name,
-    file: join(folder, 'systemd/user', name),
+    file: unitFile(agentId, env)!,
     async write(service) {
       const [version, notify] = [await systemdVersion(), isInPath('systemd-notify', env)];
       return systemdUnit(service, { version, notify, environmentFile });
@@ -88,6 +94,10 @@ function launchd(agentId: string): Keeper {
     ],
     prepare: (service) => void mkdirSync(dirname(plistLog(service)), { recursive: true, mode: 0o700 }),
   };
+}
+
+function configFolder(env: NodeJS.ProcessEnv): string {
+  return env.XDG_CONFIG_HOME || join(homedir(), '.config');
 }
 
 /** Runs one command line; rejects with what it said. */
