@@ -87,8 +87,9 @@ describe('cleo agent chat, without a terminal', () => {
   });
 });
 
-/** `script` of util-linux gives a process a terminal. */
-const hasTerminal = spawnSync('script', ['--version']).stdout?.includes('util-linux') ?? false;
+/** Of util-linux: gives a process a terminal. */
+const SCRIPT = 'script';
+const hasTerminal = spawnSync(SCRIPT, ['--version']).stdout?.includes('util-linux') ?? false;
 
 describe.runIf(hasTerminal)('cleo agent chat, on a terminal', () => {
   it('shows replies above what is being typed, sends a paste as one message, and gives the terminal back', async () => {
@@ -98,7 +99,7 @@ describe.runIf(hasTerminal)('cleo agent chat, on a terminal', () => {
     await dock.registerAgent({ agentId: 'prime' });
     await dock.heartbeat('prime', { status: 'online' });
     const command = `stty cols 80 rows 24; exec ${process.execPath} ${BIN} agent chat prime --agent ann`;
-    const child = spawn('script', ['-qefc', command, '/dev/null'], {
+    const child = spawn(SCRIPT, ['-qefc', command, '/dev/null'], {
       cwd: box.cwd,
       env: { ...box.env, TERM: 'xterm', COLUMNS: '80' },
     });
