@@ -10,7 +10,7 @@ describe('cleo init', () => {
     const box = new Sandbox();
     box.installKernel();
     const { code, stdout } = await box.cleo(['init', '--id', 'bob']);
-    expect([code, stdout]).toEqual([0, expect.stringContaining('Start it:         cleo agent start\n')]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('Start it:        cleo agent start\n')]);
     expect(read(box, 'cleo.config.ts')).toMatchSnapshot();
     expect(read(box, '.gitignore')).toBe('.cleo/\n');
     const agent = await box.start([]);

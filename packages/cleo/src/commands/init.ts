@@ -43,7 +43,7 @@ export async function run({ output }: Cli, options: { id?: string }): Promise<vo
               'It works as it is. To write plugins in it, and for its types in an editor: npm install @cleocode/kernel',
               '',
             ]),
-        `Start it:         ${self} agent start`,
+        `Start it:        ${self} agent start`,
         `Then talk to it: ${self} agent send --to ${agentId} "hello"`,
       ].join('\n'),
     );
