@@ -2,52 +2,31 @@
  * Checks every public package as its users get it: built, packed, linted, then installed with npm into an empty
  * project outside the workspace, imported, type-checked and run there. Prints one line per check; exits 1 on a problem.
  */
-import { execFile } from 'node:child_process';
-import {
-  existsSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
+import {
+  build,
+  entryPoints,
+  type Packed,
+  pack,
+  readJson,
+  root,
+  run,
+  usePinnedTools,
+  writeJson,
+} from './packed.ts';
 
-interface Manifest {
-  name: string;
-  version: string;
-  private?: boolean;
-  exports?: Record<string, string | Record<string, string>>;
-  bin?: Record<string, string>;
-}
-
-interface Packed {
-  manifest: Manifest;
-  tarball: string;
-  /** Where the tarball was unpacked. */
-  folder: string;
-  /** Relative to `folder`, with forward slashes. */
-  files: string[];
-}
-
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const temporary = mkdtempSync(join(tmpdir(), 'cleo-packages-'));
 const consumer = join(temporary, 'consumer');
 let problems = 0;
 
-process.env.NO_COLOR = '1';
-process.env.PATH = [dirname(process.execPath), join(root, 'node_modules/.bin'), process.env.PATH].join(
-  delimiter,
-);
+usePinnedTools();
 
 try {
-  if (await check('build', build)) await checkPacked(await pack());
+  if (await check('build', () => build().then(() => []))) await checkPacked(await pack(temporary));
 } finally {
   rmSync(temporary, { recursive: true, force: true });
 }
@@ -80,49 +59,6 @@ async function check(name: string, body: () => Promise<string[]>): Promise<boole
   for (const problem of found) console.log(`      ${problem.trimEnd().replaceAll('\n', '\n      ')}`);
   if (found.length) problems++;
   return found.length === 0;
-}
-
-/** From nothing: a file left in `dist` by deleted source would be published. */
-async function build(): Promise<string[]> {
-  for (const left of globSync('packages/*/{dist,tsconfig.tsbuildinfo}', { cwd: root })) {
-    rmSync(join(root, left), { recursive: true });
-  }
-  await run('tsc', ['-b'], root);
-  return [];
-}
-
-async function pack(): Promise<Packed[]> {
-  const tarballs = join(temporary, 'tarballs');
-  await run(
-    'npx',
-    ['-y', 'pnpm@12', '-r', '--filter', './packages/*', 'pack', '--pack-destination', tarballs],
-    root,
-  );
-  return Promise.all(
-    globSync('packages/*/package.json', { cwd: root })
-      .sort()
-      .map((file) => readJson<Manifest>(join(root, file)))
-      .filter((manifest) => !manifest.private)
-      .map(async ({ name, version }) => {
-        const base = `${name.replace('@', '').replace('/', '-')}-${version}`;
-        const tarball = join(tarballs, `${base}.tgz`);
-        const folder = join(temporary, 'unpacked', base);
-        mkdirSync(folder, { recursive: true });
-        await run('tar', ['-xzf', tarball, '-C', folder, '--strip-components=1'], root);
-        return {
-          tarball,
-          folder,
-          manifest: readJson<Manifest>(join(folder, 'package.json')),
-          files: readdirSync(folder, { recursive: true, withFileTypes: true })
-            .filter((entry) => entry.isFile())
-            .map((entry) =>
-              join(entry.parentPath, entry.name)
-                .slice(folder.length + 1)
-                .replaceAll('\\', '/'),
-            ),
-        };
-      }),
-  );
 }
 
 function contents({ manifest, folder, files }: Packed): string[] {
@@ -186,10 +122,6 @@ async function install(packages: Packed[]): Promise<string[]> {
     .map(([path, { resolved }]) => `${path} came from ${resolved}, not from its tarball`);
 }
 
-function entryPoints({ manifest }: Packed): string[] {
-  return Object.keys(manifest.exports ?? {}).map((path) => manifest.name + path.slice(1));
-}
-
 /** An import must not fail, print, or keep the process alive. */
 async function importEntry(entry: string): Promise<string[]> {
   const printed = await run(
@@ -233,23 +165,4 @@ function failure(command: string, args: string[], cwd: string): Promise<string[]
     () => [],
     (error: Error) => [error.message],
   );
-}
-
-/** Standard output, trimmed; throws with everything the command printed when it fails or takes over three minutes. */
-function run(command: string, args: string[], cwd: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    execFile(command, args, { cwd, timeout: 180_000, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
-      if (!error) return resolve(stdout.trim());
-      const how = error.killed ? 'took over three minutes' : `failed (${error.code ?? error.signal})`;
-      reject(new Error(`${command} ${args.join(' ')} ${how}\n${stdout}${stderr}`, { cause: error }));
-    });
-  });
-}
-
-function readJson<T>(file: string): T {
-  return JSON.parse(readFileSync(file, 'utf8')) as T;
-}
-
-function writeJson(file: string, value: unknown): void {
-  writeFileSync(file, JSON.stringify(value, undefined, 2));
 }
