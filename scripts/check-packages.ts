@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
+import { checkAlone } from './check-alone.ts';
 import {
   build,
   entryPoints,
@@ -44,6 +45,7 @@ async function checkPacked(packages: Packed[]): Promise<void> {
   if (!(await check('npm install of the tarballs', () => install(packages)))) return;
   const entries = packages.flatMap(entryPoints);
   for (const entry of entries) await check(`import ${entry}`, () => importEntry(entry));
+  await checkAlone(packages, temporary, check);
   await check('type-check against the installed packages', () => typeCheck(entries));
   for (const one of packages) {
     for (const bin of Object.keys(one.manifest.bin ?? {})) {
