@@ -31,7 +31,7 @@ export async function startResidents(options: ResidentsOptions): Promise<Kernel[
     const kernel = createKernel({
       // A server that goes is part of what is measured.
       logger: createLogger('error', ({ message, fields }) => console.error(message, fields)),
-      plugins: composePlugins({
+      plugins: await composePlugins({
         stateDir,
         credential,
         ...(options.poller && { poller: options.poller }),

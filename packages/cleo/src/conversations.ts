@@ -1,5 +1,5 @@
 import type { WireConversation } from '@cleocode/contracts';
-import type { Backend } from '@cleocode/runtime';
+import type { Backend } from '@cleocode/runtime/compose';
 import { isLocal } from './agents.ts';
 import type { State } from './state.ts';
 

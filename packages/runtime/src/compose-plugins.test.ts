@@ -26,8 +26,8 @@ function plugin(name: string, provides: Plugin['definition']['provides'] = []): 
 }
 
 describe('composePlugins', () => {
-  it('gives the default plugins, then the own ones in their order', () => {
-    const plugins = compose({ plugins: [plugin('b'), plugin('a')] });
+  it('gives the default plugins, then the own ones in their order', async () => {
+    const plugins = await compose({ plugins: [plugin('b'), plugin('a')] });
     expect(names(plugins)).toEqual([
       '@cleocode/store',
       '@cleocode/transport-local',
@@ -41,9 +41,9 @@ describe('composePlugins', () => {
     expect(plugins[1]!.options).toEqual({ dir: '/state' });
   });
 
-  it('leaves a default out where a plugin of that name is brought', () => {
+  it('leaves a default out where a plugin of that name is brought', async () => {
     const own = poller({ intervalMs: 100 });
-    const plugins = compose({ plugins: [plugin('a'), own] });
+    const plugins = await compose({ plugins: [plugin('a'), own] });
     expect(names(plugins)).toEqual([
       '@cleocode/store',
       '@cleocode/transport-local',
@@ -55,27 +55,27 @@ describe('composePlugins', () => {
     expect(plugins.at(-1)).toBe(own);
   });
 
-  it('leaves a default out where one of its services is brought', () => {
-    const plugins = compose({
+  it('leaves a default out where one of its services is brought', async () => {
+    const plugins = await compose({
       plugins: [plugin('vault', [services.agent]), plugin('bus', [services.transport])],
     });
     expect(names(plugins)).toEqual(['@cleocode/plugin-poller', '@cleocode/plugin-heartbeat', 'vault', 'bus']);
   });
 
-  it('rotates no key where somebody else keeps it, unless that somebody has a registry', () => {
-    const rotates = (...provided: Plugin['definition']['provides'][]) =>
-      names(compose({ plugins: [plugin('vault', provided.flat() as never)] })).includes(
+  it('rotates no key where somebody else keeps it, unless that somebody has a registry', async () => {
+    const rotates = async (...provided: Plugin['definition']['provides'][]) =>
+      names(await compose({ plugins: [plugin('vault', provided.flat() as never)] })).includes(
         '@cleocode/plugin-key-rotation',
       );
-    expect(rotates([services.agent, services.journal])).toBe(false);
-    expect(rotates([services.agent, services.journal, services.registry])).toBe(true);
+    expect(await rotates([services.agent, services.journal])).toBe(false);
+    expect(await rotates([services.agent, services.journal, services.registry])).toBe(true);
   });
 
   it.for([
     ['a plugin', plugin('bus', [services.transport])],
     ['an object', new MockTransport()],
-  ] as const)('leaves the transport out where %s is given for it', ([, transport]) => {
-    expect(names(compose({ transport }))).toEqual([
+  ] as const)('leaves the transport out where %s is given for it', async ([, transport]) => {
+    expect(names(await compose({ transport }))).toEqual([
       '@cleocode/store',
       '@cleocode/plugin-poller',
       '@cleocode/plugin-key-rotation',
@@ -86,9 +86,11 @@ describe('composePlugins', () => {
   it.for([
     ['a plugin', plugin('bus', [services.transport])],
     ['an object', new MockTransport()],
-  ] as const)('adds no stream where %s is the transport of an HTTP backend', ([, transport]) => {
+  ] as const)('adds no stream where %s is the transport of an HTTP backend', async ([, transport]) => {
     expect(
-      names(compose({ credential: { agentId: 'bob', apiBaseUrl: 'http://127.0.0.1:4000' }, transport })),
+      names(
+        await compose({ credential: { agentId: 'bob', apiBaseUrl: 'http://127.0.0.1:4000' }, transport }),
+      ),
     ).toEqual([
       '@cleocode/store',
       '@cleocode/plugin-poller',
@@ -97,9 +99,9 @@ describe('composePlugins', () => {
     ]);
   });
 
-  it('leaves its stream out where another realtime source is brought, and gives its own the options', () => {
+  it('leaves its stream out where another realtime source is brought, and gives its own the options', async () => {
     const credential = { agentId: 'bob', apiBaseUrl: 'http://127.0.0.1:4000' };
-    expect(names(compose({ credential, plugins: [plugin('tide', [services.realtime])] }))).toEqual([
+    expect(names(await compose({ credential, plugins: [plugin('tide', [services.realtime])] }))).toEqual([
       '@cleocode/store',
       '@cleocode/transport-http',
       '@cleocode/plugin-poller',
@@ -107,22 +109,27 @@ describe('composePlugins', () => {
       '@cleocode/plugin-heartbeat',
       'tide',
     ]);
-    expect(compose({ credential, sse: { watchdogMs: 9 } }).at(-1)!.options).toEqual({ watchdogMs: 9 });
-    const own = compose({ credential, sse: { watchdogMs: 9 }, plugins: [sse({ endpoint: '/s' })] });
+    expect((await compose({ credential, sse: { watchdogMs: 9 } })).at(-1)!.options).toEqual({
+      watchdogMs: 9,
+    });
+    const own = await compose({ credential, sse: { watchdogMs: 9 }, plugins: [sse({ endpoint: '/s' })] });
     expect(own.at(-1)!.options).toEqual({ endpoint: '/s', watchdogMs: 9 });
   });
 
-  it('lays options over those of a poller or heartbeat that is brought', () => {
-    const plugins = compose({ poller: { groups: ['g'] }, plugins: [poller({ intervalMs: 100 })] });
+  it('lays options over those of a poller or heartbeat that is brought', async () => {
+    const plugins = await compose({ poller: { groups: ['g'] }, plugins: [poller({ intervalMs: 100 })] });
     expect(plugins.at(-1)!.options).toEqual({ intervalMs: 100, groups: ['g'] });
-    const young = compose({
+    const young = await compose({
       keyRotation: { maxKeyAgeMs: 9 },
       plugins: [keyRotation({ checkIntervalMs: 8 })],
     });
     expect(young.at(-1)!.options).toEqual({ checkIntervalMs: 8, maxKeyAgeMs: 9 });
-    const quiet = compose({ heartbeat: { intervalMs: 0 }, plugins: [heartbeat({ intervalMs: 1_000 })] });
+    const quiet = await compose({
+      heartbeat: { intervalMs: 0 },
+      plugins: [heartbeat({ intervalMs: 1_000 })],
+    });
     expect(quiet.at(-1)!.options).toEqual({ intervalMs: 0 });
-    expect(compose({ poller: { groups: ['g'] } })[2]!.options).toEqual({ groups: ['g'] });
+    expect((await compose({ poller: { groups: ['g'] } }))[2]!.options).toEqual({ groups: ['g'] });
   });
 
   it.for([
@@ -131,9 +138,9 @@ describe('composePlugins', () => {
     ['http://10.0.0.7:4000', { allowInsecure: true }, { allowInsecure: true }],
   ] as const)(
     'takes HTTP and a stream for %s, with what its credential allows',
-    ([apiBaseUrl, transportConfig, options]) => {
+    async ([apiBaseUrl, transportConfig, options]) => {
       const credential = { agentId: 'bob', apiBaseUrl, ...(transportConfig && { transportConfig }) };
-      const plugins = compose({ credential });
+      const plugins = await compose({ credential });
       expect(names(plugins)).toEqual([
         '@cleocode/store',
         '@cleocode/transport-http',
@@ -149,16 +156,16 @@ describe('composePlugins', () => {
 
   it.for(['ws://api.example.com', 'ftp://api.example.com'])(
     'refuses %s, which no transport serves, unless a transport is brought',
-    (apiBaseUrl) => {
+    async (apiBaseUrl) => {
       const credential = { agentId: 'bob', apiBaseUrl };
-      expect(() => compose({ credential })).toThrow(
+      await expect(compose({ credential })).rejects.toThrow(
         expect.objectContaining({
           code: 'E_TRANSPORT_UNAVAILABLE',
           message: expect.stringContaining(apiBaseUrl),
           hint: expect.stringContaining('"transport"'),
         }),
       );
-      expect(names(compose({ credential, transport: new MockTransport() }))).toEqual([
+      expect(names(await compose({ credential, transport: new MockTransport() }))).toEqual([
         '@cleocode/store',
         '@cleocode/plugin-poller',
         '@cleocode/plugin-key-rotation',
@@ -193,7 +200,7 @@ describe.for(['local:', 'http'])('an agent composed for %s', (backend) => {
     });
     const poller = { intervalMs: 50 };
     const kernel = createKernel({
-      plugins: composePlugins({ stateDir, credential, poller, plugins: [answer()] }),
+      plugins: await composePlugins({ stateDir, credential, poller, plugins: [answer()] }),
     });
     onTestFinished(async () => void (await kernel.stop()));
     await kernel.start();

@@ -3,7 +3,7 @@ import { isPlugin, type Plugin, type PluginFactory } from '@cleocode/kernel';
 import { type HeartbeatOptions, heartbeat } from '@cleocode/plugin-heartbeat';
 import { type KeyRotationOptions, keyRotation } from '@cleocode/plugin-key-rotation';
 import { type PollerOptions, poller } from '@cleocode/plugin-poller';
-import { type SseOptions, sse } from '@cleocode/plugin-sse';
+import type { SseOptions } from '@cleocode/plugin-sse';
 import { store } from '@cleocode/store';
 import { type Backend, transportPlugins } from './transport.ts';
 
@@ -31,14 +31,16 @@ export interface Composition {
  * stream that goes with the transport), then its own. They end in reverse, the stream first and the store last.
  *
  * A default plugin is left out when the agent brings one of the same name, or one that provides a service it would
- * provide. Throws `E_TRANSPORT_UNAVAILABLE` when no transport serves the credential's backend.
+ * provide. Rejects with `E_TRANSPORT_UNAVAILABLE` when no transport serves the credential's backend.
  */
-export function composePlugins(composition: Composition): Plugin[] {
+export async function composePlugins(composition: Composition): Promise<Plugin[]> {
   const { stateDir, credential, transport } = composition;
-  const own = (composition.plugins ?? []).map((plugin) => withOptions(plugin, composition));
+  const own = await Promise.all(
+    (composition.plugins ?? []).map((plugin) => withOptions(plugin, composition)),
+  );
   const brought = [...own, ...(isPlugin(transport) ? [transport] : [])];
   const isGiven = transport !== undefined || brought.some(provides('transport'));
-  const [itsTransport, ...itsStream] = isGiven ? [] : transportPlugins(composition);
+  const [itsTransport, ...itsStream] = isGiven ? [] : await transportPlugins(composition);
   const defaults = [
     store({ dir: stateDir, agent: credential.agentId }),
     ...(itsTransport ? [itsTransport] : []),
@@ -52,6 +54,8 @@ export function composePlugins(composition: Composition): Plugin[] {
   const rotates = [...standard, ...own].some(provides('registry'));
   return [...standard.filter((plugin) => rotates || !isNamed(plugin, keyRotation)), ...own];
 }
+
+const SSE = '@cleocode/plugin-sse';
 
 function replaces(own: Plugin, standard: Plugin): boolean {
   return isNamed(own, standard) || idsOf(standard).some((id) => provides(id)(own));
@@ -69,14 +73,17 @@ function isNamed(plugin: Plugin, { definition }: Pick<Plugin, 'definition'>): bo
   return plugin.definition.name === definition.name;
 }
 
-function withOptions(plugin: Plugin, given: Composition): Plugin {
+async function withOptions(plugin: Plugin, given: Composition): Promise<Plugin> {
   const laidOver = <O extends object>(make: PluginFactory<O>, options: O | undefined) =>
     options && isNamed(plugin, make) ? make({ ...(plugin.options as O | undefined), ...options }) : undefined;
   return (
     laidOver(poller, given.poller) ??
     laidOver(keyRotation, given.keyRotation) ??
     laidOver(heartbeat, given.heartbeat) ??
-    laidOver(sse, given.sse) ??
+    // Loaded only where there is one.
+    (given.sse && plugin.definition.name === SSE
+      ? laidOver((await import('@cleocode/plugin-sse')).sse, given.sse)
+      : undefined) ??
     plugin
   );
 }

@@ -85,7 +85,7 @@ export async function createRuntime(
   });
   const kernel = createKernel({
     agent: agentId,
-    ...runtimePlugins({ registry, credential, config: checked, own: [own] }),
+    ...(await runtimePlugins({ registry, credential, config: checked, own: [own] })),
     logger: checked.logger,
   });
   await kernel.start();

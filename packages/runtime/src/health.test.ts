@@ -176,7 +176,7 @@ async function resident({ backend = 'http', handler = true }: ResidentOptions = 
   const answer = definePlugin({ ...named('answer'), setup: (ctx) => void ctx.on('message', () => {}) });
   const plugins = [probe(), ...(handler ? [answer()] : [])];
   const kernel = createKernel({
-    plugins: composePlugins({ stateDir, credential, poller: { intervalMs: 100 }, plugins }),
+    plugins: await composePlugins({ stateDir, credential, poller: { intervalMs: 100 }, plugins }),
   });
   onTestFinished(async () => void (await kernel.stop()));
   await kernel.start();

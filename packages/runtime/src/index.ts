@@ -2,7 +2,7 @@ export { HeartbeatService, type HeartbeatStatus } from '@cleocode/plugin-heartbe
 export { KeyRotationService, type KeyRotationStatus } from '@cleocode/plugin-key-rotation';
 export { AgentPoller, type AgentPollerStatus } from '@cleocode/plugin-poller';
 export { SseConnectionService, type SseConnectionStatus } from '@cleocode/plugin-sse';
-export { type Composition, composePlugins } from './compose-plugins.ts';
+export * from './compose.ts';
 export {
   createRuntime,
   type MessageSource,
@@ -10,17 +10,9 @@ export {
   type RuntimeMessageHandler,
   type RuntimeStatus,
 } from './create-runtime.ts';
-export {
-  type AgentHealth,
-  agentHealth,
-  type HealthProblem,
-  type HealthSources,
-  healthServices,
-} from './health.ts';
 export type {
   CreateSseTransport,
   RuntimeConfig,
   RuntimeCredential,
   RuntimeRegistry,
 } from './runtime-config.ts';
-export { type Backend, connectTransport } from './transport.ts';

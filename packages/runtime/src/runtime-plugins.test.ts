@@ -9,7 +9,12 @@ import { runtimePlugins } from './runtime-plugins.ts';
 async function composed(config: RuntimeConfig, apiBaseUrl = 'https://api.example.com') {
   const registry = new MapRegistry();
   const credential = await registry.register({ agentId: 'bob', apiBaseUrl });
-  const { plugins = [] } = runtimePlugins({ registry, credential, config: checkedConfig(config), own: [] });
+  const { plugins = [] } = await runtimePlugins({
+    registry,
+    credential,
+    config: checkedConfig(config),
+    own: [],
+  });
   return Object.fromEntries(
     plugins
       .filter(isPlugin)

@@ -18,20 +18,20 @@ interface Wanted {
 
 /**
  * What a kernel needs to be what `createRuntime` was asked for. The credential decides which transport serves it, unless one was
- * given. Throws `E_TRANSPORT_UNAVAILABLE` and `E_RUNTIME_OPTIONS`.
+ * given. Rejects with `E_TRANSPORT_UNAVAILABLE` and `E_RUNTIME_OPTIONS`.
  */
-export function runtimePlugins({
+export async function runtimePlugins({
   registry,
   credential,
   config,
   own,
-}: Wanted): Pick<KernelConfig, 'transport' | 'plugins'> {
+}: Wanted): Promise<Pick<KernelConfig, 'transport' | 'plugins'>> {
   const { pollIntervalMs, sseEndpoint, createSseTransport } = config;
   const connecting = { pollIntervalMs, sseEndpoint };
   const transport = config.transport && givenTransport(config.transport, connecting);
   return {
     transport,
-    plugins: composePlugins({
+    plugins: await composePlugins({
       stateDir: registryOrigin(registry)?.dir ?? config.stateDir ?? resolveStateDir(),
       credential,
       transport,

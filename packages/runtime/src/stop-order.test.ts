@@ -8,7 +8,11 @@ import { createRuntime, type RuntimeHandle } from './index.ts';
 it('is, of the default plugins: stream, heartbeat, key rotation, poller, transport, registry', async () => {
   const registry = new MapRegistry('bob');
   const credential = await registry.update('bob', { apiBaseUrl: 'https://127.0.0.1:9' });
-  const plugins = composePlugins({ stateDir: '/none', credential, plugins: [credentials({ registry })] });
+  const plugins = await composePlugins({
+    stateDir: '/none',
+    credential,
+    plugins: [credentials({ registry })],
+  });
   const ended: string[] = [];
   const kernel = createKernel({
     plugins: plugins.map((plugin) => recording(plugin, ended)),

@@ -1,8 +1,6 @@
 import { type AgentCredential, CleoError, type Transport } from '@cleocode/contracts';
 import type { Plugin } from '@cleocode/kernel';
-import { type SseOptions, SseTransport, sse } from '@cleocode/plugin-sse';
-import { HttpTransport, httpTransport } from '@cleocode/transport-http';
-import { LocalTransport, localTransport } from '@cleocode/transport-local';
+import type { SseOptions } from '@cleocode/plugin-sse';
 
 /** Who wants a transport, and where its backend answers. */
 export type Backend = Pick<AgentCredential, 'agentId' | 'apiBaseUrl'> &
@@ -10,15 +8,23 @@ export type Backend = Pick<AgentCredential, 'agentId' | 'apiBaseUrl'> &
 
 /**
  * The transport that serves a credential's backend, as plugins: the embedded one for `local:`, HTTP and a stream beside it for
- * an http(s) address. The key is not needed: they ask the `agent` service for it. Throws `E_TRANSPORT_UNAVAILABLE`.
+ * an http(s) address. The key is not needed: they ask the `agent` service for it. What does not serve it is not loaded. Rejects with
+ * `E_TRANSPORT_UNAVAILABLE`.
  */
-export function transportPlugins(wanted: {
+export async function transportPlugins(wanted: {
   credential: Backend;
   stateDir: string;
   sse?: SseOptions;
-}): Plugin[] {
+}): Promise<Plugin[]> {
   const { credential, stateDir } = wanted;
-  if (kindOf(credential) === 'local') return [localTransport({ dir: stateDir })];
+  if (kindOf(credential) === 'local') {
+    const { localTransport } = await import('@cleocode/transport-local');
+    return [localTransport({ dir: stateDir })];
+  }
+  const [{ httpTransport }, { sse }] = await Promise.all([
+    import('@cleocode/transport-http'),
+    import('@cleocode/plugin-sse'),
+  ]);
   const options = httpOptions(credential);
   return [httpTransport(options), sse({ ...options, ...wanted.sse })];
 }
@@ -38,17 +44,24 @@ export async function connectTransport(
   { push = false }: ConnectOptions = {},
 ): Promise<Transport> {
   const { agentId, apiBaseUrl, apiKey = '' } = backend;
-  const transport =
-    kindOf(backend) === 'local' ? new LocalTransport({ dir: stateDir }) : httpFor(backend, push);
+  const transport = kindOf(backend) === 'local' ? await localAt(stateDir) : await httpFor(backend, push);
   await transport.connect({ agentId, apiBaseUrl, apiKey });
   return transport;
 }
 
-function httpFor(backend: Backend, push: boolean): Transport {
+async function localAt(dir: string): Promise<Transport> {
+  const { LocalTransport } = await import('@cleocode/transport-local');
+  return new LocalTransport({ dir });
+}
+
+async function httpFor(backend: Backend, push: boolean): Promise<Transport> {
+  const { HttpTransport } = await import('@cleocode/transport-http');
   const options = httpOptions(backend);
   const inner = new HttpTransport(options);
+  if (!push) return inner;
+  const { SseTransport } = await import('@cleocode/plugin-sse');
   // While there is no stream it polls; what is wrong then is heard from the requests themselves.
-  return push ? new SseTransport({ inner, ...options, onError: () => {} }) : inner;
+  return new SseTransport({ inner, ...options, onError: () => {} });
 }
 
 function kindOf({ agentId, apiBaseUrl }: Backend): 'local' | 'http' {

@@ -39,8 +39,8 @@ export async function run(cli: Cli, id: string | undefined): Promise<void> {
       agentId,
       apiBaseUrl,
       stateDir: state.dir,
-      config: () => {
-        const { inbox, timeouts, ...rest } = kernelConfig({
+      config: async () => {
+        const { inbox, timeouts, ...rest } = await kernelConfig({
           stateDir: state.dir,
           credential: credential!,
           loaded: withoutHandlers(loaded),

@@ -1,4 +1,4 @@
-import type { Backend } from '@cleocode/runtime';
+import type { Backend } from '@cleocode/runtime/compose';
 import { agentOrLatest, checkAgentId } from '../agents.ts';
 import { asYou, requireDock } from '../as-you.ts';
 import type { Cli } from '../cli.ts';

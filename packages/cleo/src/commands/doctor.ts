@@ -64,7 +64,7 @@ function firstStart(state: State, loaded: Configuration, logger: ReturnType<type
     look: async () => {
       const { agent } = loaded.config;
       const { id: agentId = 'an-agent', apiBaseUrl = 'local:' } = agent ?? {};
-      const config = kernelConfig({ stateDir: state.dir, credential: { agentId, apiBaseUrl }, loaded });
+      const config = await kernelConfig({ stateDir: state.dir, credential: { agentId, apiBaseUrl }, loaded });
       const { plugins } = await dryKernel(config, logger);
       return [
         ...(agent

@@ -48,11 +48,11 @@ async function ofProcess({ output }: Cli, state: State, agentId: string): Promis
   }
 }
 
-function dry(
+async function dry(
   { output, globals }: Cli,
   { state, agent, loaded }: { state: State; agent: AgentToShow; loaded: Configuration },
 ): Promise<Described> {
-  const config = kernelConfig({ stateDir: state.dir, credential: agent, loaded });
+  const config = await kernelConfig({ stateDir: state.dir, credential: agent, loaded });
   const level = globals.logLevel ?? loaded.environment.logLevel ?? 'warn';
   return dryKernel(config, stderrLogger(level, output));
 }

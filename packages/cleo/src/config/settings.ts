@@ -113,7 +113,7 @@ async function composed(
   agent: AgentToShow | undefined,
 ): Promise<Setting[]> {
   const credential = agent ?? { agentId: 'an-agent', apiBaseUrl: 'local:' };
-  const { transport, plugins = [] } = kernelConfig({ stateDir: state.dir, credential, loaded });
+  const { transport, plugins = [] } = await kernelConfig({ stateDir: state.dir, credential, loaded });
   const all: Setting[] = [];
   if (isPlugin(transport)) all.push(...(await pluginSettings('transport', transport, loaded, refused)));
   else if (transport) all.push(setting('transport', { file: transport.name, fallback: null }));

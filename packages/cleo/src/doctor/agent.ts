@@ -63,7 +63,7 @@ export function agentChecks(parts: AgentParts): Check[] {
 }
 
 async function plugins({ state, agent: credential, loaded, output }: AgentParts): Promise<Finding[]> {
-  const config = kernelConfig({ stateDir: state.dir, credential, loaded });
+  const config = await kernelConfig({ stateDir: state.dir, credential, loaded });
   const { plugins: all } = await dryKernel(config, stderrLogger('error', output));
   return [ok('plugins', `${all.length} plugins fit together`)];
 }
@@ -169,7 +169,7 @@ function clock(there: number | undefined): Finding[] {
 
 async function keyAge({ agent, state, loaded }: AgentParts): Promise<Finding[]> {
   const { agentId, keyIssuedAt } = agent;
-  const { plugins: composed = [] } = kernelConfig({ stateDir: state.dir, credential: agent, loaded });
+  const { plugins: composed = [] } = await kernelConfig({ stateDir: state.dir, credential: agent, loaded });
   const rotation = composed.find((one) => one && one.definition.name === ROTATION);
   const options = rotation ? ((await resolvedOptions(rotation)) as { maxKeyAgeMs?: number }) : {};
   const max = options.maxKeyAgeMs ?? 0;

@@ -5,25 +5,27 @@ import { kernelConfig } from './kernel-config.ts';
 const ROTATION = '@cleocode/plugin-key-rotation';
 const credential = { agentId: 'bob', apiBaseUrl: 'https://api.example.com' };
 
-function rotationOptions(config: Partial<LoadedConfig['config']>): unknown {
+async function rotationOptions(config: Partial<LoadedConfig['config']>): Promise<unknown> {
   const loaded = { config: { plugins: [], ...config } } as unknown as LoadedConfig;
-  const { plugins = [] } = kernelConfig({ stateDir: '/state', credential, loaded });
+  const { plugins = [] } = await kernelConfig({ stateDir: '/state', credential, loaded });
   const rotation = plugins.find((plugin) => plugin && plugin.definition.name === ROTATION);
   return rotation ? rotation.options : undefined;
 }
 
-it('lets the key of the store be rotated by its age', () => {
-  expect(rotationOptions({})).toBeUndefined();
-  expect(rotationOptions({ agent: { id: 'bob' } })).toBeUndefined();
+it('lets the key of the store be rotated by its age', async () => {
+  expect(await rotationOptions({})).toBeUndefined();
+  expect(await rotationOptions({ agent: { id: 'bob' } })).toBeUndefined();
 });
 
-it('leaves a key that the configuration holds alone: the next start would bring back the one that was replaced', () => {
-  expect(rotationOptions({ agent: { id: 'bob', apiKey: 'sk_live_example' } })).toEqual({ maxKeyAgeMs: 0 });
-  expect(rotationOptions({ agent: { id: 'another', apiKey: 'sk_live_example' } })).toBeUndefined();
+it('leaves a key that the configuration holds alone: the next start would bring back the one that was replaced', async () => {
+  expect(await rotationOptions({ agent: { id: 'bob', apiKey: 'sk_live_example' } })).toEqual({
+    maxKeyAgeMs: 0,
+  });
+  expect(await rotationOptions({ agent: { id: 'another', apiKey: 'sk_live_example' } })).toBeUndefined();
 });
 
-it('leaves it to a configuration that rotates by itself', () => {
+it('leaves it to a configuration that rotates by itself', async () => {
   const own = definePlugin({ name: ROTATION, version: '1.0.0', apiVersion: 1, setup() {} })();
   const agent = { id: 'bob', apiKey: 'sk_live_example' };
-  expect(rotationOptions({ agent, plugins: [own] })).toBeUndefined();
+  expect(await rotationOptions({ agent, plugins: [own] })).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 import type { KernelConfig, LoadedConfig, Plugin } from '@cleocode/kernel';
-import { type Backend, composePlugins } from '@cleocode/runtime';
+import { type Backend, composePlugins } from '@cleocode/runtime/compose';
 import type { Environment } from '../environment.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -28,9 +28,9 @@ export interface KernelConfigOptions {
 
 /**
  * What one agent's kernel is made of: the configuration, the flags, and the default plugins for what they leave open.
- * Throws `E_TRANSPORT_UNAVAILABLE`.
+ * Rejects with `E_TRANSPORT_UNAVAILABLE`.
  */
-export function kernelConfig(options: KernelConfigOptions): KernelConfig {
+export async function kernelConfig(options: KernelConfigOptions): Promise<KernelConfig> {
   const { stateDir, credential, loaded, flags = {}, handlers = [] } = options;
   const { agent, transport, plugins, inbox, timeouts } = loaded.config;
   const isGivenKey = agent?.id === credential.agentId && agent.apiKey !== undefined;
@@ -43,7 +43,7 @@ export function kernelConfig(options: KernelConfigOptions): KernelConfig {
   return {
     agent: credential.agentId,
     transport,
-    plugins: composePlugins({
+    plugins: await composePlugins({
       stateDir,
       credential,
       transport,

@@ -11,7 +11,7 @@ import {
   type PluginContext,
   type StopReport,
 } from '@cleocode/kernel';
-import type { AgentHealth, HealthProblem } from '@cleocode/runtime';
+import type { AgentHealth, HealthProblem } from '@cleocode/runtime/compose';
 import { controlAddress } from '../control/address.ts';
 import { type ControlServer, serveControls } from '../control/server.ts';
 import { failureOf } from '../failure.ts';
@@ -29,7 +29,7 @@ export interface ResidentOptions {
   apiBaseUrl: string;
   stateDir: string;
   /** Called at the start; what it throws is a failure of this agent alone. */
-  config(): KernelConfig;
+  config(): Promise<KernelConfig>;
   logger: Logger;
   output: Output;
   /** `--stdout`: show each message, whatever else handles it. */
@@ -74,6 +74,7 @@ export class Resident {
   #transport = '';
   /** Showing a message is all that is done with it. */
   #showing = false;
+  #making: Promise<Kernel> | undefined;
   #stopping: Promise<boolean> | undefined;
   #startedAt = 0;
 
@@ -93,7 +94,8 @@ export class Resident {
   async start(onStopRequest: () => void): Promise<void> {
     const { agentId } = this;
     this.#startedAt = performance.now();
-    const kernel = this.#makeKernel(onStopRequest);
+    this.#making = this.#makeKernel(onStopRequest);
+    const kernel = await this.#making;
     this.#kernel = kernel;
     try {
       await kernel.start();
@@ -122,9 +124,9 @@ export class Resident {
     return this.#stopping;
   }
 
-  #makeKernel(onStopRequest: () => void): Kernel {
+  async #makeKernel(onStopRequest: () => void): Promise<Kernel> {
     const { config, logger, output, show, log } = this.#options;
-    const { plugins = [], ...rest } = config();
+    const { plugins = [], ...rest } = await config();
     const own = showPlugin({
       report: (event) => {
         log?.event(event, { whole: this.#showing });
@@ -177,9 +179,11 @@ export class Resident {
   }
 
   async #stop(reason: string): Promise<boolean> {
+    // Whoever starts it went on first: it starts, and is stopped while it does.
+    const kernel = await this.#making?.catch(() => undefined);
     // It could not be started and was told as a failure: there is nothing to stop.
-    if (!this.#kernel || this.#kernel.state === 'failed') return true;
-    const report = await this.#kernel.stop(reason);
+    if (!kernel || kernel.state === 'failed') return true;
+    const report = await kernel.stop(reason);
     const { drained, released, forced, ok } = report;
     this.#tellEarly();
     this.#tell({ event: 'stopped', agentId: this.agentId, reason, drained, released, forced, ok });

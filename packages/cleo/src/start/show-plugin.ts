@@ -1,5 +1,5 @@
 import { definePlugin, type Plugin, type PluginContext } from '@cleocode/kernel';
-import { type AgentHealth, agentHealth, healthServices } from '@cleocode/runtime';
+import { type AgentHealth, agentHealth, healthServices } from '@cleocode/runtime/compose';
 import { ownVersion } from '../version.ts';
 import { type AgentEvent, agentEvent, realtimeEvent } from './events.ts';
 

@@ -1,5 +1,5 @@
 import { CleoError, problemOf } from '@cleocode/contracts';
-import type { HealthProblem } from '@cleocode/runtime';
+import type { HealthProblem } from '@cleocode/runtime/compose';
 import { ask } from '../control/client.ts';
 import type { AgentStatus } from '../start/resident.ts';
 

@@ -1,0 +1,9 @@
+export { type Composition, composePlugins } from './compose-plugins.ts';
+export {
+  type AgentHealth,
+  agentHealth,
+  type HealthProblem,
+  type HealthSources,
+  healthServices,
+} from './health.ts';
+export { type Backend, connectTransport } from './transport.ts';
