@@ -48,18 +48,18 @@ export class HandlerDelivery implements Delivery {
     return this.#abort.signal;
   }
 
-  reply(content: string): Promise<{ messageId: string }> {
+  // Bound, so that a handler may take its delivery apart: `({ message, reply }) => reply(…)`.
+  readonly reply = (content: string): Promise<{ messageId: string }> => {
     const { from, threadId, id } = this.message;
     return this.#push(from, content, { replyTo: id, ...(threadId && { conversationId: threadId }) });
-  }
+  };
 
-  send(to: string, content: string): Promise<{ messageId: string }> {
-    return this.#push(to, content, {});
-  }
+  readonly send = (to: string, content: string): Promise<{ messageId: string }> =>
+    this.#push(to, content, {});
 
-  drop(reason: string): void {
+  readonly drop = (reason: string): void => {
     this.droppedBecause = reason;
-  }
+  };
 
   /** Ends this view: aborts its signal with `reason`, and refuses what comes after. */
   end(reason: unknown): void {

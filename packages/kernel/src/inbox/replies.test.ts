@@ -38,6 +38,24 @@ it('replies to the sender, or into the conversation the message came from', asyn
   ]);
 });
 
+it('can be taken apart by its handler', async () => {
+  const bench = await startBench({
+    handlers: [
+      async ({ message: { content }, reply, send, drop }) => {
+        await reply(`${content} to you`);
+        await send('carol', content);
+        drop('said');
+      },
+    ],
+  });
+  bench.receive(message({ id: 'm', from: 'ann', content: 'hello' }));
+  await until(() => bench.events.some(({ type }) => type === 'dropped'));
+  expect(bench.transport.pushed.map(({ to, content }) => [to, content])).toEqual([
+    ['ann', 'hello to you'],
+    ['carol', 'hello'],
+  ]);
+});
+
 it('sends to another agent and answers with the id the backend gave', async () => {
   const sent: unknown[] = [];
   const bench = await startBench({
