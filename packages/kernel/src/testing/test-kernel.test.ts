@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PermanentError, services } from '@cleocode/contracts';
 import { MockTransport } from '@cleocode/contracts/testing';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { definePlugin } from '../index.ts';
 import { plugin } from '../kernel.test.parts.ts';
-import { testKernel } from './index.ts';
+import { type TestKernelConfig, testKernel } from './index.ts';
 
 const echo = plugin('echo', (ctx) => {
   ctx.on('message', async (delivery) => {
@@ -15,7 +15,7 @@ const echo = plugin('echo', (ctx) => {
 
 describe('testKernel', () => {
   it('is running, and delivers a text or a message', async () => {
-    await using bot = await testKernel({ plugins: [echo] });
+    const bot = await running({ plugins: [echo] });
     expect(await bot.deliver('hi')).toEqual({ status: 'done' });
     expect(await bot.deliver({ from: 'ada', content: 'hello' })).toEqual({ status: 'done' });
     expect(bot.transport.pushed).toMatchObject([
@@ -38,7 +38,7 @@ describe('testKernel', () => {
         if (attempt < 3) throw new Error('not yet');
       });
     });
-    await using bot = await testKernel({ plugins: [failing] });
+    const bot = await running({ plugins: [failing] });
     expect(await bot.deliver()).toEqual({ status: 'done' });
     expect(attempts).toEqual([1, 2, 3]);
     expect(await bot.deliver('never')).toMatchObject({ status: 'dead', attempts: 1 });
@@ -83,7 +83,7 @@ describe('testKernel', () => {
         });
       },
     });
-    await using bot = await testKernel({ plugins: [carrier(), echo] });
+    const bot = await running({ plugins: [carrier(), echo] });
     await bot.deliver();
     expect(own.pushed).toHaveLength(1);
     expect(bot.logged('connected with')[0]?.message).toMatch(/^connected with sk_test_\w{3}…$/);
@@ -124,7 +124,7 @@ describe('a test kernel with a fake clock', () => {
         if (attempt === 1) throw new Error('not yet');
       });
     });
-    await using bot = await testKernel({
+    const bot = await running({
       plugins: [failing],
       fakeClock: true,
       inbox: { retryBaseMs: 30_000, retryMaxMs: 60_000 },
@@ -149,3 +149,10 @@ describe('a test kernel with a fake clock', () => {
     await expect((await testKernel()).advance(1)).rejects.toThrow('fakeClock: true');
   });
 });
+
+/** Stopped at the end of the test. */
+async function running(config: TestKernelConfig) {
+  const bot = await testKernel(config);
+  onTestFinished(async () => void (await bot.stop()));
+  return bot;
+}

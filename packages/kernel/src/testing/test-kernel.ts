@@ -39,7 +39,8 @@ export interface TestKernel<T extends Transport | Plugin = MockTransport> extend
  * and deadlines are short. Rejects as the start of the kernel does.
  *
  * ```ts
- * await using bot = await testKernel({ plugins: [counter()] });
+ * const bot = await testKernel({ plugins: [counter()] });
+ * t.after(() => bot.stop()); // or `await using bot`, from Node 24 on
  * await bot.deliver('how many?');
  * assert.equal(bot.transport.pushed[0]?.content, '1');
  * ```

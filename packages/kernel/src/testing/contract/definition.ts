@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { ServiceRef } from '@cleocode/contracts';
 import { API_VERSION, isPlugin, isPluginFactory } from '../../plugin.ts';
 import { type Check, check } from './rule.ts';
-import { Trial } from './trial.ts';
+import { Trial, type TrialOptions } from './trial.ts';
 
 /** As npm has it, with a path behind it for a package of several plugins. */
 const NAME = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*(\/[a-z0-9._~-]+)*$/;
@@ -34,7 +34,7 @@ export const definition: Check[] = [
   check('it provides the services it declares, and no other', async (factory, given) => {
     const provides = factory.definition.provides ?? [];
     const seen = new Map<string, unknown>();
-    await using trial = await Trial.of(factory, given, {
+    const looking: TrialOptions = {
       around: (own) => ({
         ...own,
         setup: (ctx, options, deps) =>
@@ -50,8 +50,8 @@ export const definition: Check[] = [
             deps,
           ),
       }),
-    });
-    await trial.prepare();
+    };
+    await Trial.with(factory, given, looking, (trial) => trial.prepare());
     for (const { id } of provides)
       assert.ok(seen.get(id) !== undefined && seen.get(id) !== null, `"${id}" is there`);
   }),

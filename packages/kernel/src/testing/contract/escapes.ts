@@ -1,5 +1,5 @@
 /** Notes the errors that reach nobody: in an agent, each of them ends the process. */
-export class Escapes implements Disposable {
+export class Escapes {
   readonly found: unknown[] = [];
   readonly #note = (error: unknown): void => void this.found.push(error);
 
@@ -8,7 +8,7 @@ export class Escapes implements Disposable {
     process.on('uncaughtException', this.#note);
   }
 
-  [Symbol.dispose](): void {
+  close(): void {
     process.off('unhandledRejection', this.#note);
     process.off('uncaughtException', this.#note);
   }

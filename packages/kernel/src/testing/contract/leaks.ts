@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import type { Logger } from '../../logger.ts';
 
 /** Looks for a secret in everything that a plugin logs, before the log masks it, and that the process prints meanwhile. */
-export class Leaks implements Disposable {
+export class Leaks {
   readonly found: string[] = [];
   readonly #spellings: string[];
   readonly #undo: (() => void)[] = [];
@@ -44,7 +44,7 @@ export class Leaks implements Disposable {
     if (this.#spellings.some((spelling) => text.includes(spelling))) this.found.push(this.#masked(where));
   }
 
-  [Symbol.dispose](): void {
+  close(): void {
     for (const undo of this.#undo.splice(0)) undo();
   }
 

@@ -10,33 +10,33 @@ import {
 } from '../../plugin.ts';
 import { messageOf } from '../compose.ts';
 import { type Check, check } from './rule.ts';
-import { Trial } from './trial.ts';
+import { Trial, type TrialOptions } from './trial.ts';
 
 export const messages: Check[] = [
   check(
     'it handles a message in time, and leaves it to others as it came',
     async (factory, given, context) => {
       const seen: ConduitMessage[] = [];
-      await using trial = await Trial.of(factory, given, { beside: [watching(seen)] });
-      await trial.start();
-      const own = trial.kernel.describe().plugins.find(({ name }) => name === trial.name);
-      if (!own?.hooks.message) return context.skip?.('it handles no messages');
-      const message = messageOf(given.message);
-      const result = await trial.kernel.dispatch(structuredClone(message));
-      const outcome = result.status === 'dead' ? `dead: ${result.error}` : result.status;
-      assert.ok(
-        outcome === 'done' || outcome === 'dropped',
-        `a message it can handle is handled, not ${outcome}`,
-      );
-      if (outcome === 'done') assert.deepEqual(seen, [message], 'other plugins see it as it came');
-      await trial.end('after a message');
+      await Trial.with(factory, given, { beside: [watching(seen)] }, async (trial) => {
+        await trial.start();
+        if (!trial.handlesMessages) return context.skip?.('it handles no messages');
+        const message = messageOf(given.message);
+        const result = await trial.kernel.dispatch(structuredClone(message));
+        const outcome = result.status === 'dead' ? `dead: ${result.error}` : result.status;
+        assert.ok(
+          outcome === 'done' || outcome === 'dropped',
+          `a message it can handle is handled, not ${outcome}`,
+        );
+        if (outcome === 'done') assert.deepEqual(seen, [message], 'other plugins see it as it came');
+        await trial.end('after a message');
+      });
     },
   ),
 
   check('its handlers end when a stop no longer waits for them', async (factory, given, context) => {
     let handling = 0;
     const called = Promise.withResolvers<void>();
-    await using trial = await Trial.of(factory, given, {
+    const looking: TrialOptions = {
       drainMs: 1,
       around: (own) => ({
         ...own,
@@ -47,19 +47,19 @@ export const messages: Check[] = [
             deps,
           ),
       }),
+    };
+    await Trial.with(factory, given, looking, async (trial) => {
+      await trial.start();
+      if (!trial.handlesMessages) return context.skip?.('it handles no messages');
+      // The stop may come before its end, or another plugin's handler before ours.
+      const ended = trial.kernel.dispatch(messageOf(given.message)).catch(() => {});
+      await Promise.race([called.promise, ended]);
+      await trial.end('stopped in the middle of a message');
+      await trial.gone(
+        () => (handling > 0 ? ['a message handler'] : []),
+        'delivery.signal has aborted, and nothing runs on',
+      );
     });
-    await trial.start();
-    const { plugins } = trial.kernel.describe();
-    if (!plugins.find(({ name }) => name === trial.name)?.hooks.message)
-      return context.skip?.('it handles no messages');
-    // The stop may come before its end, or another plugin's handler before ours.
-    const ended = trial.kernel.dispatch(messageOf(given.message)).catch(() => {});
-    await Promise.race([called.promise, ended]);
-    await trial.end('stopped in the middle of a message');
-    await trial.gone(
-      () => (handling > 0 ? ['a message handler'] : []),
-      'delivery.signal has aborted, and nothing runs on',
-    );
 
     type On = [handler: KernelHooks[HookName], options?: HookOptions];
     function observed(hook: HookName, [handler, ...rest]: On): On {

@@ -16,7 +16,7 @@ interface Resource {
  * Notes which timers, sockets, processes and files come up in the work it is given, and what that sets off, and in nothing else
  * of the process: a test runner has timers of its own.
  */
-export class OpenResources implements Disposable {
+export class OpenResources {
   readonly #own = new AsyncLocalStorage<OpenResources>();
   readonly #made: Resource[] = [];
   readonly #filesBefore = openFiles();
@@ -41,7 +41,7 @@ export class OpenResources implements Disposable {
     return [...this.#made.filter(isAlive).map(shown), ...this.#newFiles()];
   }
 
-  [Symbol.dispose](): void {
+  close(): void {
     this.#hook.disable();
   }
 

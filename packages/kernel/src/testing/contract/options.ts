@@ -8,8 +8,7 @@ const UNKNOWN = 'anOptionThatNobodyKnows';
 
 export const options: Check[] = [
   check('it takes the options it is given', async (factory, given) => {
-    await using trial = await Trial.of(factory, given);
-    await trial.prepare();
+    await Trial.with(factory, given, {}, (trial) => trial.prepare());
   }),
 
   check('it refuses options that cannot work, and blames the right one', async (factory, given, context) => {
@@ -42,8 +41,7 @@ async function refusal(
   options: unknown,
   what: string,
 ): Promise<string> {
-  await using trial = await Trial.of(factory, given, { options });
-  const error = await trial.prepare().then(
+  const error = await Trial.with(factory, given, { options }, (trial) => trial.prepare()).then(
     () => assert.fail(`it refuses ${what}`),
     (thrown: unknown) => thrown,
   );

@@ -4,7 +4,6 @@ import { type ConduitMessage, errorText, type Transport } from '@cleocode/contra
 import { MockTransport } from '@cleocode/contracts/testing';
 import type { AgentConfig } from '../../config/types.ts';
 import type { Kernel, StopReport } from '../../kernel.ts';
-import type { LogRecord } from '../../logger.ts';
 import { definePlugin, type Plugin, type PluginDefinition, type PluginFactory } from '../../plugin.ts';
 import { compose } from '../compose.ts';
 import { Escapes } from './escapes.ts';
@@ -48,29 +47,39 @@ export interface TrialOptions {
 /** One kernel with the plugin in it, and what that kernel has opened. */
 export class Trial {
   readonly kernel: Kernel;
-  readonly logs: LogRecord[];
-  readonly name: string;
+  readonly #name: string;
   readonly #resources: OpenResources;
   readonly #escapes = new Escapes();
   readonly #patienceMs: number;
 
-  private constructor(
-    composed: { kernel: Kernel; logs: LogRecord[] },
-    name: string,
-    resources: OpenResources,
-    patienceMs: number,
-  ) {
-    this.kernel = composed.kernel;
-    this.logs = composed.logs;
-    this.name = name;
+  private constructor(kernel: Kernel, name: string, resources: OpenResources, patienceMs: number) {
+    this.kernel = kernel;
+    this.#name = name;
     this.#resources = resources;
     this.#patienceMs = patienceMs;
   }
 
-  static async of<Input>(
-    factory: PluginFactory<Input>,
-    given: PluginGiven<Input>,
-    { beside = [], around = (definition) => definition, ...instead }: TrialOptions = {},
+  /** Makes a kernel with the plugin in it, has `work` done with it, and ends it whatever became of that. */
+  static async with(
+    factory: PluginFactory,
+    given: PluginGiven,
+    options: TrialOptions,
+    work: (trial: Trial) => Promise<void>,
+  ): Promise<void> {
+    const trial = await Trial.#of(factory, given, options);
+    try {
+      await work(trial);
+    } finally {
+      await trial.kernel.stop();
+      trial.#resources.close();
+      trial.#escapes.close();
+    }
+  }
+
+  static async #of(
+    factory: PluginFactory,
+    given: PluginGiven,
+    { beside = [], around = (definition) => definition, ...instead }: TrialOptions,
   ): Promise<Trial> {
     const { deadlineMs = 5_000, patienceMs = 2_000, services, transport, agent } = given;
     const options = 'options' in instead ? instead.options : await optionsOf(given);
@@ -82,7 +91,7 @@ export class Trial {
     ];
     // What the author opened for this kernel is theirs to close.
     const resources = new OpenResources();
-    const composed = resources.run(() =>
+    const { kernel } = resources.run(() =>
       compose({
         agent: who,
         transport: carrier,
@@ -96,7 +105,12 @@ export class Trial {
         },
       }),
     );
-    return new Trial(composed, factory.definition.name, resources, patienceMs);
+    return new Trial(kernel, factory.definition.name, resources, patienceMs);
+  }
+
+  /** The plugin itself does, not only one beside it. */
+  get handlesMessages(): boolean {
+    return this.#own()?.hooks.message !== undefined;
   }
 
   prepare(): Promise<void> {
@@ -112,8 +126,7 @@ export class Trial {
     const report = await this.#resources.run(() => this.kernel.stop());
     const forced = report.forced.map(({ error }) => error);
     assert.deepEqual(forced, [], `${when}, it ends in time and without an error`);
-    const own = this.kernel.describe().plugins.find(({ name }) => name === this.name);
-    const running = (own?.tasks ?? []).filter(({ state }) => state !== 'ended');
+    const running = (this.#own()?.tasks ?? []).filter(({ state }) => state !== 'ended');
     assert.deepEqual(
       running.map(({ name }) => name),
       [],
@@ -126,11 +139,8 @@ export class Trial {
     return report;
   }
 
-  /** Ends it whatever became of the rule. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kernel.stop();
-    this.#resources[Symbol.dispose]();
-    this.#escapes[Symbol.dispose]();
+  #own() {
+    return this.kernel.describe().plugins.find(({ name }) => name === this.#name);
   }
 
   /** Waits until `left` answers nothing, as long as there is patience. */
