@@ -3,7 +3,12 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+    include: [
+      'packages/*/src/**/*.test.ts',
+      'packages/*/test/**/*.test.ts',
+      'examples/*/**/*.test.{ts,js}',
+      'test/**/*.test.ts',
+    ],
     pool: 'forks',
     // Many tests wait for a process or a deadline: on a small machine one worker would leave it idle.
     maxWorkers: Math.max(2, availableParallelism() - 1),
