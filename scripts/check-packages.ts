@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { checkAlone } from './check-alone.ts';
+import { checkExamples } from './check-examples.ts';
 import {
   build,
   entryPoints,
@@ -46,6 +47,7 @@ async function checkPacked(packages: Packed[]): Promise<void> {
   const entries = packages.flatMap(entryPoints);
   for (const entry of entries) await check(`import ${entry}`, () => importEntry(entry));
   await checkAlone(packages, temporary, check);
+  await checkExamples(packages, temporary, check);
   await check('type-check against the installed packages', () => typeCheck(entries));
   for (const one of packages) {
     for (const bin of Object.keys(one.manifest.bin ?? {})) {
