@@ -5,6 +5,7 @@ import { addCommand, addGroup, blamed, examples } from './command.ts';
 import { SHELLS } from './completion/scripts.ts';
 import { conversationCommands } from './conversation-commands.ts';
 import type { Output } from './output.ts';
+import { pluginCommands } from './plugin-commands.ts';
 import { signaldockCommands } from './signaldock-commands.ts';
 import { UsageError } from './usage-error.ts';
 import { ownVersion } from './version.ts';
@@ -79,11 +80,17 @@ export function buildProgram(output: Output, argv: readonly string[] = []): Prog
   });
   addCommand(program, cli, {
     name: 'plugins',
-    does: 'the plugins in the order they run, their services and hooks, and the time they take',
+    does: 'the plugins that run here, in their order: services, hooks, and the time they take',
     examples: ['cleo plugins', 'cleo plugins my-agent --json'],
     arguments: { '[id]': 'the agent they are resolved for (default: as cleo agent start)' },
     load: () => import('./commands/plugins.ts'),
   });
+  pluginCommands(
+    addGroup(program, 'plugin', 'write a plugin of your own (cleo plugins shows those that run)', [
+      'cleo plugin new answer',
+    ]),
+    cli,
+  );
   addCommand(program, cli, {
     name: 'doctor',
     does: 'look for what keeps an agent from working, and say what to do about it; changes nothing',
