@@ -9,6 +9,7 @@ import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { checkAlone } from './check-alone.ts';
 import { checkExamples } from './check-examples.ts';
+import { checkPluginNew } from './check-plugin-new.ts';
 import {
   build,
   entryPoints,
@@ -54,6 +55,7 @@ async function checkPacked(packages: Packed[]): Promise<void> {
       await check(`${bin} --version`, () => printsVersion(one, bin));
     }
   }
+  await checkPluginNew(packages, consumer, check);
 }
 
 /** Runs one check and prints its line with the problems it returns or throws. */
@@ -83,16 +85,24 @@ function contents({ manifest, folder, files }: Packed): string[] {
     ...files
       .filter(
         (file) =>
-          !/^(dist\/.+\.(js|d\.ts|js\.map)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(file),
+          !/^(dist\/.+\.(js|d\.ts|js\.map)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(file) &&
+          !isTemplate(file),
       )
       .map((file) => `${file} does not belong in a package`),
     ...files
-      .filter((file) => /\.(test|spec)\.|(^|\/)(test|tests|fixtures|__\w+__)\//.test(file))
+      .filter(
+        (file) => /\.(test|spec)\.|(^|\/)(test|tests|fixtures|__\w+__)\//.test(file) && !isTemplate(file),
+      )
       .map((file) => `${file} is a test`),
     ...['workspace:', 'catalog:']
       .filter((protocol) => JSON.stringify(manifest).includes(`"${protocol}`))
       .map((protocol) => `package.json still says ${protocol}`),
   ];
+}
+
+/** The source of what `cleo plugin new` writes, its tests included. */
+function isTemplate(file: string): boolean {
+  return /^templates\/.+(\.(ts|json|md)|\/(LICENSE|gitignore))$/.test(file);
 }
 
 async function lint({ folder }: Packed): Promise<string[]> {
