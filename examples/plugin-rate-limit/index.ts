@@ -28,15 +28,14 @@ const rateLimit = definePlugin({
     ctx.on(
       'message',
       async (delivery) => {
-        const { from } = delivery.message;
+        const { from, groupId } = delivery.message;
         const verdict = senders.take(from);
         if (verdict === 'through') return;
         delivery.drop(`${from} is over the limit of ${perMinute} a minute`);
         if (verdict === 'over' || answer === false) return;
-        // To the sender alone: a group need not hear of it. Failing, it is not worth another attempt at the message.
-        await delivery.send(from, answer).catch((error) => {
-          ctx.logger.warn(`${from} could not be told: ${errorText(error)}`);
-        });
+        // The others of a group need not hear of it. When it fails it is not worth another attempt at the message.
+        const told = groupId === undefined ? delivery.reply(answer) : delivery.send(from, answer);
+        await told.catch((error) => ctx.logger.warn(`${from} could not be told: ${errorText(error)}`));
       },
       { order: 'pre' },
     );

@@ -32,6 +32,16 @@ it('answers nothing when told so', async () => {
   expect(transport.pushed).toEqual([]);
 });
 
+it.each([
+  ['in a conversation of two there', false, 'thread'],
+  ['in a group the sender alone', true, undefined],
+])('tells %s', async (_, isGroup, conversationId) => {
+  const { dispatch, transport } = await started({ perMinute: 1 });
+  await dispatch(2, isGroup);
+  expect(transport.pushed.map(({ to }) => to)).toEqual(['alice']);
+  expect(transport.pushed[0]?.options.conversationId).toBe(conversationId);
+});
+
 it('drops a message also when its sender cannot be told', async () => {
   const { dispatch, transport, warnings } = await started({ perMinute: 1 });
   transport.failNext('push', new CleoError('E_NOT_FOUND_AGENT', 'there is no agent "alice"'));
@@ -54,7 +64,7 @@ async function started(options: Parameters<typeof rateLimit>[0]) {
   await kernel.start();
   let sent = 0;
   /** So many messages from alice, one after another. */
-  const dispatch = async (count: number) => {
+  const dispatch = async (count: number, isGroup = false) => {
     const ends: unknown[] = [];
     for (let n = 0; n < count; n++) {
       const message = {
@@ -62,6 +72,8 @@ async function started(options: Parameters<typeof rateLimit>[0]) {
         from: 'alice',
         content: 'hello',
         timestamp: '2026-01-01T00:00:00Z',
+        threadId: 'thread',
+        ...(isGroup && { groupId: `g${sent}` }),
       };
       ends.push(await kernel.dispatch(message));
     }

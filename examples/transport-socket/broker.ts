@@ -132,7 +132,7 @@ export class Broker {
       case 'ack':
         return this.#ack(agentId, given.messageIds);
       case 'subscribe':
-        return void this.#subscribed.set(socket, agentId);
+        return this.#subscribe(agentId, given.after, socket);
       case 'unsubscribe':
         return void this.#subscribed.delete(socket);
       default:
@@ -193,6 +193,15 @@ export class Broker {
       size += Buffer.byteLength(message.content);
     }
     return page;
+  }
+
+  /** First a page of what came since `after`, for one that was away; then whatever comes. The rest is the poll's to find. */
+  #subscribe(agentId: string, after: number | undefined, socket: Socket): { seq: number } {
+    this.#subscribed.set(socket, agentId);
+    if (after !== undefined)
+      for (const message of this.#poll(agentId, { afterSeq: after }))
+        writeLine(socket, { event: 'message', message });
+    return { seq: this.#seq };
   }
 
   #ack(agentId: string, messageIds: string[]): void {

@@ -22,6 +22,8 @@ export class Connection {
   #greeting: Promise<Link> | undefined;
   /** The one that counts: it may have begun before the one before it knows of its end. */
   #subscription: AbortSignal | undefined;
+  /** The last `seq` that the subscription knows of. */
+  #heard: number | undefined;
   #isClosed = false;
 
   constructor(
@@ -48,12 +50,14 @@ export class Connection {
     return this.#within(method, signal, async (own) => (await this.greet()).ask(method, params, own));
   }
 
-  /** Resolves after `signal` has aborted. */
+  /** Hears what comes from now on, also what came while there was no link. Resolves after `signal` has aborted. */
   async keepSubscribed(signal: AbortSignal): Promise<void> {
     this.#subscription = signal;
+    this.#heard = undefined;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        await this.ask('subscribe', {}, signal);
+        const { seq } = (await this.ask('subscribe', { after: this.#heard }, signal)) as { seq: number };
+        this.#heard = Math.max(seq, this.#heard ?? 0);
         failures = 0;
         await this.#link?.ended(signal);
       } catch {} // The agent hears of it from its next poll.
@@ -78,7 +82,7 @@ export class Connection {
       });
     // Asked for each time: it may have been replaced.
     const key = agent?.credential().apiKey ?? new Secret(apiKey);
-    const link = new Link(this.#options.address, ({ message }) => this.#onMessage(message as ConduitMessage));
+    const link = new Link(this.#options.address, ({ message }) => this.#hear(message as ConduitMessage));
     this.#link = link;
     if (this.#isClosed) link.end();
     try {
@@ -92,6 +96,11 @@ export class Connection {
       if (hasAnother && !isRetry) return this.#open(true);
       throw error;
     }
+  }
+
+  #hear(message: ConduitMessage): void {
+    this.#heard = Math.max(message.seq ?? 0, this.#heard ?? 0);
+    this.#onMessage(message);
   }
 
   #within<T>(method: string, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>) {

@@ -55,6 +55,24 @@ describe('SocketTransport', () => {
     });
   });
 
+  it('hears what came while the broker could not be reached, and nothing twice', async () => {
+    const { address, file, broker } = await brokerOnSocket();
+    const bob = await connected(address, 'bob');
+    await (await connected(address, 'alice')).push('bob', 'before');
+    const heard: string[] = [];
+    bob.subscribe(({ content }) => heard.push(content));
+    await (await connected(address, 'alice')).push('bob', '1');
+    await vi.waitFor(() => expect(heard).toEqual(['1']), 10_000);
+    await broker.close();
+    const elsewhere = await brokerOnSocket(file);
+    await (await connected(elsewhere.address, 'alice')).push('bob', '2');
+    await elsewhere.broker.close();
+    const next = new Broker(file);
+    onTestFinished(() => next.close());
+    await next.listen(address);
+    await vi.waitFor(() => expect(heard).toEqual(['1', '2']), 10_000);
+  });
+
   it('hears on when one subscription follows another at once', async () => {
     const { address } = await brokerOnSocket();
     const [alice, bob] = [await connected(address, 'alice'), await connected(address, 'bob')];
@@ -91,9 +109,9 @@ const echo = definePlugin({
   },
 });
 
-async function brokerOnSocket(): Promise<{ broker: Broker; address: string; file: string }> {
+async function brokerOnSocket(log?: string): Promise<{ broker: Broker; address: string; file: string }> {
   const folder = testFolder();
-  const file = join(folder, 'broker.log');
+  const file = log ?? join(folder, 'broker.log');
   const broker = new Broker(file);
   onTestFinished(() => broker.close().catch(() => {}));
   const path = process.platform === 'win32' ? '127.0.0.1:0' : join(folder, 's');

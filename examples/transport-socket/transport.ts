@@ -64,7 +64,7 @@ export class SocketTransport implements Transport {
     await this.#connected().ask('ack', { messageIds }, signal);
   }
 
-  /** Runs `handler` for each new message. What comes while there is no connection is the poll's to find. */
+  /** Runs `handler` for each new message, also for what came while there was no connection. */
   subscribe(handler: Handler): () => void {
     const connection = this.#connected();
     const own: Handler = (message) => handler(message); // the same one may subscribe twice
