@@ -57,7 +57,9 @@ function refuseUnlessEmpty(dir: string): void {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT') return;
     if (code !== 'ENOTDIR') throw cause;
-    throw new UsageError(`${dir} is a file`, 'Choose another folder with --dir.', { cause });
+    throw new UsageError(`${dir} cannot be a folder: a file is in the way`, 'Choose another with --dir.', {
+      cause,
+    });
   }
   throw new UsageError(`${dir} is not empty`, 'Choose another folder with --dir, or another name.');
 }

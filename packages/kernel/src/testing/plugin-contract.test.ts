@@ -3,7 +3,7 @@ import { openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defineService, services } from '@cleocode/contracts';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { z } from 'zod';
 import { definePlugin, type PluginContext, type PluginDefinition, type PluginFactory } from '../index.ts';
 import { type PluginGiven, pluginContract, providing } from './index.ts';
@@ -285,6 +285,20 @@ describe('the contract catches a plugin', () => {
     const { run } = found.find(({ name }) => name === rule)!;
     await expect(run(neverSkipped)).rejects.toThrow(says);
   });
+});
+
+it('catches a plugin from which an error escapes', async () => {
+  // The runner has its own opinion of such errors.
+  const runners = process.listeners('unhandledRejection');
+  process.removeAllListeners('unhandledRejection');
+  onTestFinished(() => {
+    for (const listener of runners) process.on('unhandledRejection', listener);
+  });
+  const careless = plugin({
+    setup: (ctx) => void ctx.on('start', () => void Promise.reject(new Error('nobody waits for me'))),
+  });
+  const { run } = pluginContract(careless).find(({ name }) => name === started)!;
+  await expect(run()).rejects.toThrow('nobody waits for me');
 });
 
 // biome-ignore lint/suspicious/noExplicitAny: plugins of every type
