@@ -27,8 +27,8 @@ export function render({ kind, names, holder }: RenderOptions): [path: string, t
         ]),
     )
     .map(([path, text]): [string, string] => {
-      if (path === 'package.json') return [path, manifest(text, kind, names)];
-      // npm would leave a .gitignore out of the package that the templates are in.
+      // By other names, because npm reads files of these names in the package that the templates are in.
+      if (path === 'manifest.json') return ['package.json', manifest(text, kind, names)];
       if (path === 'gitignore') return ['.gitignore', text];
       if (path === 'LICENSE')
         return [path, text.replace('YEAR HOLDER', () => `${new Date().getFullYear()} ${holder}`)];
