@@ -71,9 +71,12 @@ export function unnamed(workspace: string, base: Base): Unnamed[] {
       const old = before ? JSON.parse(before) : { version: '0.0.0' };
       if (manifest.private || named.has(manifest.name) || manifest.version !== old.version) return [];
       const folder = file.slice(0, -'/package.json'.length);
+      // `dist` comes from `src`; the rest is published as it is.
+      const others = ((manifest.files ?? []) as string[]).filter((entry) => /^(?!!|dist\b)/.test(entry));
+      const paths = ['src', ...others].map((path) => `${folder}/${path}`);
       const files = before
         ? [
-            ...git(workspace, 'diff', '--name-only', base.commit!, 'HEAD', '--', `${folder}/src`)
+            ...git(workspace, 'diff', '--name-only', base.commit!, 'HEAD', '--', ...paths)
               .split('\n')
               .filter((changed) => changed !== '' && !/\.test\.|\/(fixtures|__\w+__)\//.test(changed)),
             ...(published(manifest) === published(old) ? [] : [file]),

@@ -8,7 +8,17 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { build, type Manifest, manifests, pack, root, run, usePinnedTools } from './packed.ts';
+import {
+  build,
+  type Manifest,
+  manifests,
+  pack,
+  readJson,
+  root,
+  run,
+  usePinnedTools,
+  writeJson,
+} from './packed.ts';
 import { type Changeset, changesets, releaseBase, unnamed } from './release-base.ts';
 
 interface Release {
@@ -35,10 +45,12 @@ try {
   }
   const all = changesets(root, { ...base, ownChangesets: false });
   const copy = join(temporary, 'copy');
-  const releases = await version(copy, base.commit);
-  problems.push(...releases.flatMap((one) => tooSmall(one, releases, all)));
+  const releases = await version(copy, base.commit, all.length > 0);
+  problems.push(...tooSmall(releases, all));
   await show(copy, releases, all);
   noteUncommitted();
+} catch (error) {
+  problems.push((error as Error).message);
 } finally {
   rmSync(temporary, { recursive: true, force: true });
 }
@@ -46,11 +58,13 @@ for (const problem of problems) console.log(`FAIL  ${problem}`);
 process.exitCode = problems.length > 0 ? 1 : 0;
 
 /** What has another version than at the base, once `changeset version` has run in a copy of the last commit. */
-async function version(copy: string, base: string | undefined): Promise<Release[]> {
-  await run('git', ['clone', '--quiet', '--shared', root, copy], temporary);
+async function version(copy: string, base: string | undefined, pending: boolean): Promise<Release[]> {
+  await run('git', ['clone', '--quiet', root, copy], temporary);
   const install = ['install', '--prefer-offline', '--frozen-lockfile', '--ignore-scripts'];
   await run('npx', ['-y', 'pnpm@12', ...install], copy);
-  await run('changeset', ['version'], copy);
+  if (git('rev-parse', '--is-shallow-repository') === 'true') withoutChangelogs(copy);
+  // Without any it fails, though there may be a version to publish.
+  if (pending) await run('changeset', ['version'], copy);
   return manifests(copy).flatMap(({ source, manifest }) => {
     const from = versionAt(base, source) ?? '0.0.0';
     const { name, version: to, peerDependencies = {}, dependencies = {} } = manifest;
@@ -92,21 +106,36 @@ function why({ name, depends, peers }: Release, releases: Release[], all: Change
  * A peer that leaves the range which a released version accepts breaks who has both: that is no patch. And the first
  * number is moved by people who say so, not by a tool.
  */
-function tooSmall(one: Release, releases: Release[], all: Changeset[]): string[] {
-  const { name, from, to, peers } = one;
-  if (from === '0.0.0') return [];
-  const left = releases.filter((other) => peers.includes(other.name) && breaks(other.from, other.to));
-  const meant = all.some(({ bumps }) => bumps.get(name) === 'major');
+function tooSmall(releases: Release[], all: Changeset[]): string[] {
+  const released = releases.filter(({ from }) => from !== '0.0.0');
+  const left = released
+    .filter(({ from, to }) => breaks(from, to))
+    .map((peer) => ({
+      peer,
+      holders: released.filter(({ peers, from, to }) => peers.includes(peer.name) && !breaks(from, to)),
+    }))
+    .filter(({ holders }) => holders.length > 0);
+  const grew = released.filter(
+    ({ name, from, to }) =>
+      all.length > 0 && major(from) !== major(to) && !all.some(({ bumps }) => bumps.get(name) === 'major'),
+  );
   return [
-    ...(left.length > 0 && !breaks(from, to)
-      ? [
-          `${name} ${to} would no longer accept ${left.map((other) => `${other.name} ${other.from}`).join(', ')}: name it in the changeset too, as ${from.startsWith('0.') ? 'minor' : 'major'}.`,
-        ]
-      : []),
-    ...(major(from) !== major(to) && !meant && all.length > 0
-      ? [`${name} would go from ${from} to ${to}, and no changeset says major.`]
-      : []),
+    ...left.map(({ peer, holders }) => {
+      const lines = holders.map(
+        ({ name, from }) => `\n      '${name}': ${from.startsWith('0.') ? 'minor' : 'major'}`,
+      );
+      return `${peer.name} ${peer.to} is beyond what these accepted as a peer until now, so it breaks who updates them: say so in its changeset.${lines.join('')}`;
+    }),
+    ...grew.map(
+      ({ name, from, to }) => `${name} would go from ${from} to ${to}, and no changeset says major.`,
+    ),
   ];
+}
+
+/** They name the commit of each changeset, which is looked for without end where history was cut. */
+function withoutChangelogs(copy: string): void {
+  const file = join(copy, '.changeset/config.json');
+  writeJson(file, { ...readJson<object>(file), changelog: false });
 }
 
 /** As a caret range sees it. */
@@ -122,17 +151,18 @@ function major(version: string): string | undefined {
 function versionAt(commit: string | undefined, source: string): string | undefined {
   if (!commit) return undefined;
   try {
-    const stdio = ['ignore', 'pipe', 'ignore'] as ['ignore', 'pipe', 'ignore'];
-    const options = { cwd: root, encoding: 'utf8', stdio } as const;
-    const text = execFileSync('git', ['show', `${commit}:${source}/package.json`], options);
-    return (JSON.parse(text) as Manifest).version;
+    return (JSON.parse(git('show', `${commit}:${source}/package.json`)) as Manifest).version;
   } catch {
     return undefined;
   }
 }
 
 function noteUncommitted(): void {
-  const args = ['status', '--porcelain', '--', 'packages', '.changeset'];
-  const left = execFileSync('git', args, { cwd: root, encoding: 'utf8' }).split('\n').filter(Boolean);
+  const left = git('status', '--porcelain', '--', 'packages', '.changeset').split('\n').filter(Boolean);
   if (left.length > 0) console.log(`Not looked at: ${left.length} files that are not committed.`);
+}
+
+function git(...args: string[]): string {
+  const stdio = ['ignore', 'pipe', 'ignore'] as ['ignore', 'pipe', 'ignore'];
+  return execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio }).trim();
 }

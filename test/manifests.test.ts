@@ -2,6 +2,8 @@ import { expect, it } from 'vitest';
 import { packages, read } from './support/workspace.ts';
 
 const REPOSITORY = 'https://github.com/cleocode/runtime';
+const BUILT = ['dist', '!dist/**/*.test.*', '!dist/**/*.tsbuildinfo'];
+const ALSO_PUBLISHED: Record<string, string[]> = { cleo: ['templates'] };
 
 interface Published {
   name: string;
@@ -31,7 +33,7 @@ it.for(all)('$folder says what npm, its readers and bundlers need to know', ({ f
     repository: { type: 'git', url: `git+${REPOSITORY}.git`, directory: `packages/${folder}` },
     type: 'module',
     sideEffects: false,
-    files: ['dist', '!dist/**/*.test.*', '!dist/**/*.tsbuildinfo'],
+    files: [...BUILT, ...(ALSO_PUBLISHED[folder] ?? [])],
     publishConfig: { access: 'public' },
     engines: workspace.engines,
   });
