@@ -111,3 +111,11 @@ test('the names that mean a secret can be given', () => {
     apiKey: '***',
   });
 });
+
+test('a longer key that begins with a secret in use goes whole', () => {
+  const short = new Secret('sk_live_prefix012345');
+  expect(redact(`both sk_live_prefix012345, sk_live_prefix0123456789-rest_of-it.`)).toBe(
+    'both sk_live_pre…, sk_live_pre….',
+  );
+  expect(short.reveal()).toBe('sk_live_prefix012345');
+});

@@ -10,7 +10,7 @@ export function redact(text: string): string {
   let shown = text;
   for (const [secret, spellings] of knownSecrets())
     for (const spelling of spellings)
-      if (shown.includes(spelling)) shown = shown.replaceAll(spelling, maskKey(secret));
+      if (shown.includes(spelling)) shown = without(shown, spelling, maskKey(secret));
   return withoutLookalikes(shown);
 }
 
@@ -49,6 +49,21 @@ export function maskSecrets(value: unknown, names: RegExp = SECRET_NAME): unknow
     );
   };
   return mask(value, false);
+}
+
+const REST_OF_KEY = /[\w-]*/y;
+
+/** A longer key may begin with a secret: what follows goes with it. */
+function without(text: string, secret: string, mask: string): string {
+  let shown = '';
+  let end = 0;
+  for (let at = text.indexOf(secret); at >= 0; at = text.indexOf(secret, end)) {
+    shown += text.slice(end, at) + mask;
+    REST_OF_KEY.lastIndex = at + secret.length;
+    REST_OF_KEY.test(text);
+    end = REST_OF_KEY.lastIndex;
+  }
+  return shown + text.slice(end);
 }
 
 function withoutLookalikes(text: string): string {
