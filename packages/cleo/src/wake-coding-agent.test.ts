@@ -60,48 +60,32 @@ function runs(): { pid: number; cwd: string; args: string[]; prompt: string }[] 
 const prompt = (from: string, content: string) => `Message from ${from}:\n\n${content}`;
 
 describe.each(TOOLS)('a session of %s', (tool) => {
-  it('is resumed by each message of its conversation, and by no other, also after a restart', async () => {
+  it('is resumed by each message of its conversation, and by no other, also after a restart; without it a new one begins', async () => {
     const agent = await wake(`${tool} --dir project`);
     expect(await ask(agent, 'ada', 'one')).toBe(prompt('ada', 'one'));
     expect(await ask(agent, 'eve', 'hers')).toBe(prompt('eve', 'hers'));
-    expect(await ask(agent, 'ada', 'two')).toBe(`${prompt('ada', 'one')}\n--\n${prompt('ada', 'two')}`);
     expect(await agent.stop()).toBe(0);
 
     const again = await box.start(['bob', '--exec', `node wake.ts ${tool} --dir project`, '--reply'], {
       env,
     });
-    expect(await ask(again, 'ada', 'three')).toContain(
-      `${prompt('ada', 'two')}\n--\n${prompt('ada', 'three')}`,
-    );
+    expect(await ask(again, 'ada', 'two')).toBe(`${prompt('ada', 'one')}\n--\n${prompt('ada', 'two')}`);
+    for (const session of readdirSync(sessions)) if (session !== 'log') rmSync(join(sessions, session));
+    expect(await ask(again, 'ada', 'three')).toBe(prompt('ada', 'three'));
     expect(await again.stop()).toBe(0);
     expect(new Set(runs().map(({ cwd }) => cwd))).toEqual(new Set([join(box.cwd, 'project')]));
   });
 
-  it('begins anew when the tool no longer has it', async () => {
-    const agent = await wake(tool);
-    await ask(agent, 'ada', 'one');
-    for (const session of readdirSync(sessions)) rmSync(join(sessions, session));
-    expect(await ask(agent, 'ada', 'two')).toBe(prompt('ada', 'two'));
-    expect(await ask(agent, 'ada', 'three')).toBe(`${prompt('ada', 'two')}\n--\n${prompt('ada', 'three')}`);
-    expect(await agent.stop()).toBe(0);
-  });
-
-  it('gets the words of a stranger as they are, and nothing but its stdin does', async () => {
-    const agent = await wake(tool);
-    const nasty = `--resume x "; touch owned; $(touch owned) \`touch owned\` ' \\ /clear\n-- é 💥`;
-    expect(await ask(agent, 'ada', nasty)).toBe(prompt('ada', nasty));
-    expect(await agent.stop()).toBe(0);
-    expect(readdirSync(box.cwd)).not.toContain('owned');
-    expect(JSON.stringify(runs()[0]!.args)).not.toContain('owned');
-  });
-
-  it('takes the options of the user along, when it begins and when it is resumed', async () => {
+  it('takes the options of the user along, and the words of a stranger as they are, on stdin alone', async () => {
     const option = OPTIONS[tool]!;
     const agent = await wake(`${tool} -- ${option}`);
-    await ask(agent, 'ada', 'one');
-    await ask(agent, 'ada', 'two');
+    const nasty = `--resume x "; touch owned; $(touch owned) \`touch owned\` ' \\ /clear\n-- é 💥`;
+    expect(await ask(agent, 'ada', nasty)).toBe(prompt('ada', nasty));
+    expect(await ask(agent, 'ada', 'two')).toBe(`${prompt('ada', nasty)}\n--\n${prompt('ada', 'two')}`);
     expect(await agent.stop()).toBe(0);
+    expect(readdirSync(box.cwd)).not.toContain('owned');
     for (const { args } of runs()) expect(args.join(' ')).toContain(option);
+    expect(JSON.stringify(runs().map(({ args }) => args))).not.toContain('owned');
   });
 });
 

@@ -88,7 +88,7 @@ describe('a resident agent', () => {
     let sent = 0;
     let most = 0;
     const rotations = () => events.filter(({ state }) => state === 'rotated').length;
-    while (rotations() < 5) {
+    while (rotations() < 3) {
       await world.dock.send('alice', 'bob', { content: `${sent}` });
       sent += 1;
       most = Math.max(most, world.liveKeys());
