@@ -61,6 +61,11 @@ const DAY: Step[] = [
     answers: failure('E_NOT_RUNNING', 'Run it: cleo agent start bob'),
   },
   {
+    words: 'plugin new answer',
+    shows: /cleo-plugin-answer/,
+    answers: { ok: true },
+  },
+  {
     words: 'agent start bob --detach',
     shows: /bob runs in the background.*cleo agent stop bob/s,
     answers: { event: 'ready', agentId: 'bob' },
