@@ -87,7 +87,7 @@ describe('the journal', () => {
 });
 
 describe('a crash', () => {
-  it('takes back nothing that was answered: 10 kills with -9', async () => {
+  it('takes back nothing that was answered: 6 kills with -9', async () => {
     const folders = temporaryFolders();
     const source = `
       import { openStore } from '@cleocode/store';
@@ -103,17 +103,17 @@ describe('a crash', () => {
         }
       }));`;
     const answered: string[] = [];
-    const rounds = Array.from({ length: 10 }, (_, index) => index);
+    const rounds = Array.from({ length: 6 }, (_, index) => 50 + 37 * index);
     for (const round of rounds) {
       const child = startChild(source, folders.dir, `${round}`);
-      for (let lines = 0; lines <= (round * 37) % 200; lines++) answered.push(await child.line());
+      for (let lines = 0; lines <= round; lines++) answered.push(await child.line());
       child.kill('SIGKILL');
       await child.exit;
     }
     const journal = (await temporaryStore(folders)).journalFor('bob');
     const states = await Promise.all(answered.map(async (key) => (await journal.begin(key)).state));
     expect(states.filter((state) => state !== 'done')).toEqual([]);
-    expect(answered.length).toBeGreaterThan(500);
+    expect(answered.length).toBeGreaterThan(800);
     // What was begun and never ended comes again with a higher attempt, and no failure.
     for (const round of rounds)
       expect(await journal.begin(`half ${round}`)).toEqual({ state: 'begun', attempt: 2, failures: 0 });
