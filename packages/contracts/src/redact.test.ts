@@ -113,9 +113,10 @@ test('the names that mean a secret can be given', () => {
 });
 
 test('a longer key that begins with a secret in use goes whole', () => {
-  const short = new Secret('sk_live_prefix0123456789abcdef');
-  expect(redact(`both sk_live_prefix0123456789abcdef, sk_live_prefix0123456789abcdef-rest_of-it.`)).toBe(
-    'both sk_live_pre…, sk_live_pre….',
+  const short = new Secret('sk_live_01prefix23456789abcdef');
+  expect(redact(`both sk_live_01prefix23456789abcdef, sk_live_01prefix23456789abcdef-rest_of-it.`)).toBe(
+    'both sk_live_01p…, sk_live_01p….',
   );
-  expect(short.reveal()).toBe('sk_live_prefix0123456789abcdef');
+  expect(redact(`Bearer ${short.reveal()}`)).toBe('Bearer ***');
+  expect(short.reveal()).toBe('sk_live_01prefix23456789abcdef');
 });

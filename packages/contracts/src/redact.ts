@@ -70,7 +70,7 @@ function withoutLookalikes(text: string): string {
   return (
     text
       // Not the words "basic" and "bearer" of a sentence.
-      .replace(/\b(bearer|basic)\s+(?:(?=[\w.~+/=-]*\d)[\w.~+/=-]{8,}|[\w.~+/=-]{20,})/gi, '$1 ***')
+      .replace(/\b(bearer|basic)\s+(?:(?=[\w.~+/=-]*\d)[\w.~+/=-]{8,}|[\w.~+/=-]{20,})…?/gi, '$1 ***')
       // Not one that is masked already.
       .replace(/\b(?:sk|pk|rk)[-_][\w-]{8,}(?![\w…-])/g, maskKey)
       .replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi, '$1***@')
