@@ -1,21 +1,33 @@
+import { globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
+const tests = [
+  'packages/*/src/**/*.test.ts',
+  'packages/*/test/**/*.test.ts',
+  'examples/*/**/*.test.{ts,js}',
+  'test/**/*.test.ts',
+];
+/** What such a file puts in a module's place would be in the way of the files that come after it. */
+const replacing = globSync('packages/*/src/**/*.test.ts').filter((file) =>
+  /vi\.(mock|resetModules)\(/.test(readFileSync(file, 'utf8')),
+);
+
 export default defineConfig({
   test: {
-    include: [
-      'packages/*/src/**/*.test.ts',
-      'packages/*/test/**/*.test.ts',
-      'examples/*/**/*.test.{ts,js}',
-      'test/**/*.test.ts',
-    ],
     pool: 'forks',
     // Many tests wait for a process or a deadline: a worker for each core would leave some idle.
     maxWorkers: availableParallelism() + 1,
-    // A file leaves nothing behind for the next one; to load everything anew for each took a fifth of the time.
-    isolate: false,
     // Some start a dozen processes; on a busy machine each takes a second.
     testTimeout: 40_000,
     hookTimeout: 15_000,
+    projects: [
+      // To load everything anew for each file took a fifth of the time.
+      {
+        extends: true,
+        test: { name: 'all', include: tests, exclude: [...replacing, '**/node_modules/**'], isolate: false },
+      },
+      { extends: true, test: { name: 'replacing', include: replacing, isolate: true } },
+    ],
   },
 });
