@@ -1,5 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 const tests = [
@@ -9,8 +10,8 @@ const tests = [
   'test/**/*.test.ts',
 ];
 /** What such a file puts in a module's place would be in the way of the files that come after it. */
-const replacing = globSync('packages/*/src/**/*.test.ts').filter((file) =>
-  /vi\.(mock|resetModules)\(/.test(readFileSync(file, 'utf8')),
+const replacing = globSync('packages/*/src/**/*.test.ts', { cwd: import.meta.dirname }).filter((file) =>
+  /vi\.(mock|resetModules)\(/.test(readFileSync(join(import.meta.dirname, file), 'utf8')),
 );
 
 export default defineConfig({
