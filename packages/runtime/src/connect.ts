@@ -9,29 +9,21 @@ export interface ConnectSettings {
 /** The kernel waits this long for a plugin's `init`. */
 const CONNECT_MS = 10_000;
 
-/** Connects a transport that somebody else made; one that is connected already, and says so, is taken as it is. */
+/**
+ * Connects a transport that somebody else made. One that is connected already, and says so, is taken as it is; `again` connects
+ * that one anew, with the key that is in use now.
+ */
 export async function connectAs(
   agent: Agent,
   transport: Transport,
   settings: ConnectSettings,
+  { again = false } = {},
 ): Promise<void> {
   try {
     await connect(agent, transport, settings);
   } catch (error) {
     if (!isConnected(error)) throw error;
-  }
-}
-
-/** Connects with the key that is in use now. */
-export async function connectAgain(
-  agent: Agent,
-  transport: Transport,
-  settings: ConnectSettings,
-): Promise<void> {
-  try {
-    await connect(agent, transport, settings);
-  } catch (error) {
-    if (!isConnected(error)) throw error;
+    if (!again) return;
     await transport.disconnect();
     await connect(agent, transport, settings);
   }

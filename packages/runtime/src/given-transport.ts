@@ -1,6 +1,6 @@
 import { services, type Transport, Waiters } from '@cleocode/contracts';
 import { definePlugin, type Plugin } from '@cleocode/kernel';
-import { type ConnectSettings, connectAgain, connectAs } from './connect.ts';
+import { type ConnectSettings, connectAs } from './connect.ts';
 
 /**
  * A transport that the caller made, as a plugin: connected in `init`, disconnected last of all. One that takes its key when it
@@ -31,7 +31,7 @@ export function givenTransport(transport: Transport, settings: ConnectSettings):
               const wanted = key();
               if (wanted === connectedWith) await changed.wait(signal);
               else {
-                await connectAgain(agent, transport, settings);
+                await connectAs(agent, transport, settings, { again: true });
                 connectedWith = wanted;
               }
             }
