@@ -17,6 +17,7 @@ import type { Item, Lane, Lanes } from './lanes.ts';
 import type { InboxOptions } from './options.ts';
 import { GAVE_UP, PatientJournal } from './patient-journal.ts';
 import { NO_HANDLER, type Problems } from './problems.ts';
+import { SetAside } from './set-aside.ts';
 
 /** What a dispatcher works with. */
 export interface DispatcherParts {
@@ -47,6 +48,7 @@ export class Dispatcher {
   inFlight = 0;
   readonly #parts: DispatcherParts;
   readonly #journal: PatientJournal;
+  readonly #setAside: SetAside;
   /** Tells the observers what was sent. */
   readonly #outbox: Outbox;
   readonly #givenUp = new AbortController();
@@ -73,6 +75,19 @@ export class Dispatcher {
       return sent;
     };
     this.#journal = new PatientJournal(parts.journal, parts.problems, this.#givenUp.signal);
+    this.#setAside = new SetAside({
+      asides: parts.asides,
+      lanes: parts.lanes,
+      journal: parts.journal,
+      patient: this.#journal,
+      observed: parts.observed,
+      emit: parts.emit,
+      wake: (lane) => {
+        this.add(lane);
+        this.pump();
+      },
+      proceed: (lane) => this.#next(lane),
+    });
   }
 
   /** What is being worked on: journaled, or in the hands of handlers. */
@@ -82,7 +97,7 @@ export class Dispatcher {
 
   /** Begins once it is known which conversations were set aside before. */
   open(): void {
-    const known = this.#parts.journal.asides ? this.#journal.ask(listAsides, '') : [];
+    const known = this.#setAside.known();
     if (isThenable(known)) void Promise.resolve(known).then((list) => this.#begin(list));
     else this.#begin(known);
   }
@@ -114,15 +129,8 @@ export class Dispatcher {
   }
 
   /** Lets a conversation that is set aside go on; resolves with whether it was. Rejects when the journal cannot note it. */
-  async resume(conversation: string): Promise<boolean> {
-    const { asides, journal } = this.#parts;
-    const aside = asides.get(conversation);
-    if (!aside || aside.resuming) return aside !== undefined;
-    if (journal.asides) {
-      await journal.asides.resume(conversation);
-      this.#goOn(conversation);
-    } else this.#unpark(conversation);
-    return true;
+  resume(conversation: string): Promise<boolean> {
+    return this.#setAside.resume(conversation);
   }
 
   /** Starts nothing more; what is being handled goes on, retries are left to the next start. */
@@ -176,13 +184,10 @@ export class Dispatcher {
       this.#freeSlot();
       return this.#release(item);
     }
-    if (item.hops > 0 || this.#parts.asides.size > 0) {
-      const aside = !item.resumed && this.#parts.asides.get(item.lane.name) !== undefined;
-      const objection = aside ? undefined : this.#parts.asides.objection(item);
-      if (aside || objection) {
-        this.#freeSlot();
-        return this.#hold(item, objection);
-      }
+    const objection = this.#setAside.keepsBack(item);
+    if (objection !== false) {
+      this.#freeSlot();
+      return this.#keepBack(item, objection === true ? undefined : objection);
     }
     if (this.#parts.observed())
       this.#parts.emit({ type: 'message', message: item.message, attempt: number, source: item.source });
@@ -273,68 +278,30 @@ export class Dispatcher {
   #begin(known: readonly AsideConversation[] | typeof GAVE_UP): void {
     if (known === GAVE_UP || this.#closed) return;
     this.#open = true;
-    for (const aside of known) {
-      this.#parts.asides.restore(aside);
-      if (aside.resuming) this.#goOn(aside.conversation);
-    }
+    this.#setAside.restore(known);
     this.pump();
   }
 
-  /** Keeps a message back whose conversation is set aside, or is from now on. */
-  async #hold(item: Item, objection: Objection | undefined): Promise<void> {
-    const { asides, emit, journal, observed } = this.#parts;
-    const { key, message } = item;
-    const conversation = item.lane.name;
-    const held = journal.asides
-      ? await this.#journal.ask((one) => one.asides!.hold(conversation, { key, message }, objection), key)
-      : 'parked';
-    if (held === GAVE_UP) return this.#rest(item);
-    if (held === 'resuming' || held === 'free') {
-      // Somebody else has let it go on: what is held comes first, then this one.
-      this.#goOn(conversation);
-      return this.#release(item);
-    }
-    if (objection) asides.add(conversation, objection);
-    if (observed()) emit({ type: 'held', message, conversation });
-    if (held === 'held') return this.#finish(item);
+  async #keepBack(item: Item, objection: Objection | undefined): Promise<void> {
+    const kept = await this.#setAside.keep(item, objection);
+    if (kept === GAVE_UP) return this.#rest(item);
+    if (kept === 'free') return this.#release(item);
+    if (kept === 'held') return this.#finish(item);
     // Unread at the backend: its lane stays busy, and takes as much of the inbox as a lane may.
     await this.#uncount(item);
     this.#rest(item);
     // Somebody may have let it go on meanwhile.
-    if (asides.get(conversation)) item.lane.parked = true;
-    else this.#next(item.lane);
-  }
-
-  /** The lane takes its turn with what the journal holds of it. */
-  #goOn(conversation: string): void {
-    const { asides, lanes } = this.#parts;
-    if (lanes.lane(conversation)?.resuming) return;
-    asides.resume(conversation);
-    this.add(lanes.resume(conversation));
-    this.pump();
-  }
-
-  #unpark(conversation: string): void {
-    const { asides, lanes } = this.#parts;
-    asides.resume(conversation);
-    asides.clear(conversation);
-    const lane = lanes.lane(conversation);
-    if (!lane) return;
-    lanes.resumed(lane);
-    if (!lane.parked) return;
-    lane.parked = false;
-    this.#next(lane);
+    if (!this.#setAside.park(item.lane)) this.#next(item.lane);
   }
 
   /** The next message that the journal holds, or the end of its being set aside. */
   async #workOnHeld(lane: Lane): Promise<void> {
-    const { asides, lanes } = this.#parts;
-    const held = await this.#journal.ask((journal) => journal.asides!.next(lane.name), lane.name);
-    if (held !== GAVE_UP && held !== undefined && this.#open) return this.#work(lanes.hold(lane, held));
+    const held = await this.#setAside.next(lane);
+    if (held !== GAVE_UP && held !== undefined && this.#open)
+      return this.#work(this.#parts.lanes.hold(lane, held));
     this.#freeSlot();
     if (held === GAVE_UP || !this.#open) return;
-    asides.clear(lane.name);
-    lanes.resumed(lane);
+    this.#setAside.ended(lane);
     this.#next(lane);
   }
 
@@ -388,7 +355,6 @@ export class Dispatcher {
 /** Asked for every message: made once, because a closure for each is not free. */
 const begin = (journal: Journal, key: string) => journal.begin(key);
 const done = (journal: Journal, key: string) => journal.done(key);
-const listAsides = (journal: Journal) => journal.asides!.list();
 
 /**
  * Why a message must not be tried again although nobody buried it: its failures were counted by an earlier process, or the
