@@ -37,7 +37,7 @@ export class Problems {
 export const NO_HANDLER: Problem = {
   code: 'no_handler',
   message: 'no plugin handles messages: they wait at the backend',
-  hint: 'Add a plugin that handles messages to the configuration.',
+  hint: 'Add a plugin that handles messages; with createRuntime, give poller.onMessage a handler.',
 };
 
 export function acksFailing(error: unknown): Problem {
