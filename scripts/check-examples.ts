@@ -3,15 +3,13 @@
  * once for all of them. The transport runs its conformance table; every other one is started with the command, and handles
  * a message.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, globSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { cpSync, globSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { type Manifest, type Packed, readJson, root, run, writeJson } from './packed.ts';
+import { bin, environment, Running } from './running.ts';
 
 /** They wait more than they work. */
 const AT_ONCE = 3;
-const DEADLINE_MS = 30_000;
 
 type Check = (name: string, body: () => Promise<string[]>) => Promise<boolean>;
 type Fields = Record<string, unknown>;
@@ -205,7 +203,7 @@ async function handles(one: Resident, folder: string): Promise<string[]> {
   const place = mkdtempSync(join(folder, 'run-'));
   const env = environment(place);
   const cleo = (...args: string[]) =>
-    run(process.execPath, [bin(folder), ...args], place, { env, timeoutMs: DEADLINE_MS });
+    run(process.execPath, [bin(folder), ...args], place, { env, timeoutMs: 30_000 });
   for (const id of one.others ?? []) await cleo('agent', 'register', id);
   const [config] = globSync(['cleo.config.*', '.cleorc.json'], { cwd: home });
   const named = one.atHome ? [] : ['--config', join(home, config!)];
@@ -227,67 +225,4 @@ async function handles(one: Resident, folder: string): Promise<string[]> {
   } finally {
     await agent.end();
   }
-}
-
-/** A program under way, whose stdout is lines. */
-class Running {
-  readonly #child: ChildProcess;
-  readonly #lines: string[] = [];
-  readonly #exit: Promise<void>;
-  #stderr = '';
-  #onLine = () => {};
-
-  constructor(args: string[], cwd: string, env: NodeJS.ProcessEnv) {
-    const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    this.#child = child;
-    this.#exit = new Promise((resolve) => child.once('close', () => resolve()));
-    child.stderr.on('data', (chunk) => (this.#stderr += chunk));
-    createInterface(child.stdout).on('line', (line) => {
-      this.#lines.push(line);
-      this.#onLine();
-    });
-  }
-
-  /** Resolves when one of its lines, which are JSON, is as wanted; rejects with all it said when it ends, or is late. */
-  line(isWanted: (line: Fields) => boolean): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const fail = (how: string) => {
-        clearTimeout(timer);
-        reject(new Error(`${how}\n${[...this.#lines, this.#stderr].join('\n')}`));
-      };
-      const timer = setTimeout(fail, DEADLINE_MS, `not within ${DEADLINE_MS / 1000} s`);
-      this.#onLine = () => {
-        if (!this.#lines.some((line) => isWanted(JSON.parse(line)))) return;
-        clearTimeout(timer);
-        resolve();
-      };
-      this.#onLine();
-      void this.#exit.then(() => fail('it ended'));
-    });
-  }
-
-  async end(): Promise<void> {
-    this.#child.kill();
-    const force = setTimeout(() => this.#child.kill('SIGKILL'), DEADLINE_MS);
-    await this.#exit;
-    clearTimeout(force);
-  }
-}
-
-function bin(folder: string): string {
-  return join(folder, 'node_modules/@cleocode/cleo/dist/bin.js');
-}
-
-/** A machine of its own. */
-function environment(place: string, more: Record<string, string> = {}): NodeJS.ProcessEnv {
-  const [home, state] = [join(place, 'home'), join(place, '.cleo')];
-  mkdirSync(home);
-  return {
-    PATH: process.env.PATH,
-    HOME: home,
-    CLEO_DATA_DIR: join(place, 'keys'),
-    CLEO_DIR: state,
-    NO_COLOR: '1',
-    ...more,
-  };
 }

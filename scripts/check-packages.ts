@@ -9,6 +9,7 @@ import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { checkAlone } from './check-alone.ts';
 import { checkExamples } from './check-examples.ts';
+import { checkNewcomer } from './check-newcomer.ts';
 import { checkPluginNew } from './check-plugin-new.ts';
 import {
   build,
@@ -55,7 +56,8 @@ async function checkPacked(packages: Packed[]): Promise<void> {
       await check(`${bin} --version`, () => printsVersion(one, bin));
     }
   }
-  await checkPluginNew(packages, consumer, check);
+  const plugin = await checkPluginNew(packages, consumer, check);
+  if (plugin) await checkNewcomer(packages, plugin, temporary, check);
 }
 
 /** Runs one check and prints its line with the problems it returns or throws. */

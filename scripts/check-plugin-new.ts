@@ -2,7 +2,7 @@
  * Follows somebody who writes a plugin: `cleo plugin new` of the packed command, in an empty folder outside the workspace, then
  * npm's install, test and pack there, with the tarballs in the place of a registry.
  */
-import { mkdtempSync } from 'node:fs';
+import { globSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Packed, readJson, run, writeJson } from './packed.ts';
 
@@ -17,8 +17,13 @@ interface Manifest {
 
 const KINDS = [['answer'], ['@acme/pigeon', '--transport']];
 
-/** `consumer` is a project in which the command is installed. */
-export async function checkPluginNew(packages: Packed[], consumer: string, check: Check): Promise<void> {
+/** `consumer` is a project in which the command is installed. Answers the tarball of the plugin, if it could be packed. */
+export async function checkPluginNew(
+  packages: Packed[],
+  consumer: string,
+  check: Check,
+): Promise<string | undefined> {
+  const tarballs = new Map<string, string>();
   await Promise.all(
     KINDS.map((args) =>
       check(`cleo plugin new ${args.join(' ')}: installs, passes its tests, builds, packs`, async () => {
@@ -30,10 +35,13 @@ export async function checkPluginNew(packages: Packed[], consumer: string, check
         const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
         await run('npm', ['install', ...quiet], dir);
         await run('npm', ['test'], dir);
-        return [...wrong, ...(await packs(dir))];
+        const { tarball, problems } = await packs(dir);
+        tarballs.set(args[0]!, tarball);
+        return [...wrong, ...problems];
       }),
     ),
   );
+  return tarballs.get('answer');
 }
 
 /** Answers which of its ranges do not fit what is about to be published. */
@@ -59,13 +67,15 @@ function takeTarballs(dir: string, packages: Packed[]): string[] {
 }
 
 /** What `npm publish` would upload; its `prepack` builds it. */
-async function packs(dir: string): Promise<string[]> {
+async function packs(dir: string): Promise<{ tarball: string; problems: string[] }> {
   const printed = await run('npm', ['pack', '--json'], dir);
   const files = [...printed.matchAll(/"path": "([^"]+)"/g)].map(([, path]) => path!);
-  return [
+  const [tarball] = globSync('*.tgz', { cwd: dir });
+  const problems = [
     ...['dist/index.js', 'dist/index.d.ts', 'README.md', 'LICENSE', 'CHANGELOG.md']
       .filter((file) => !files.includes(file))
       .map((file) => `${file} is not packed`),
     ...files.filter((file) => /\.test\.|^src\/|tsconfig/.test(file)).map((file) => `${file} is packed`),
   ];
+  return { tarball: join(dir, tarball!), problems };
 }
