@@ -14,6 +14,7 @@ export const agentIdSchema = z
     'an agent id is 1 to 64 letters, digits, ".", "_", "+" or "-", begins with a letter or digit, and has no ".."',
   );
 
+/** What a registry knows about an agent: who it is, its key, and where and how its backend is reached. */
 export const agentCredentialSchema = z.object({
   agentId: agentIdSchema,
   displayName: z.string().min(1),
@@ -36,6 +37,7 @@ export const agentCredentialSchema = z.object({
   updatedAt: z.string(),
 });
 
+/** What {@link agentCredentialSchema} reads. */
 export type AgentCredential = z.infer<typeof agentCredentialSchema>;
 
 /** What a caller gives to register: the rest has defaults. */

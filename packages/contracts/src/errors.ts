@@ -3,6 +3,7 @@ import { redact } from './redact.ts';
 
 const brand = Symbol.for('@cleocode/error');
 
+/** What an error may say beside its code and its message. */
 export interface CleoErrorOptions {
   /** What to do next, as one sentence shown to a person. */
   hint?: string;

@@ -15,6 +15,11 @@ export * from './realtime.ts';
 export * from './redact.ts';
 export * from './retry-after.ts';
 export * from './secret.ts';
+
+/**
+ * The services that the runtime's own plugins give and need, as tokens for the `requires`, `optional`, `late` and `provides` of a
+ * plugin.
+ */
 export * as services from './service.ts';
 export { defineService, type ServiceOf, type ServiceRef } from './service.ts';
 export * from './stall.ts';

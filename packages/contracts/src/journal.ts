@@ -1,12 +1,15 @@
 import type { AsideJournal } from './aside.ts';
 import type { ConduitMessage } from './message.ts';
 
+/** A value now, or later. */
 export type MaybePromise<T> = T | Promise<T>;
 
+/** Whether a message is to be handled: `begun`, or not any more, because its key is `done` or `dead`. */
 export type BeginResult =
   /** `attempt` counts from 1 and includes attempts a crash cut short; `failures` counts those a handler failed. */
   { state: 'begun'; attempt: number; failures: number } | { state: 'done' } | { state: 'dead' };
 
+/** A message that is not tried again, kept whole until somebody replays or deletes it. */
 export interface DeadLetter {
   key: string;
   message: ConduitMessage;

@@ -27,6 +27,7 @@ export interface KeyIssuer {
   now?(): number | undefined;
 }
 
+/** How a key is replaced. */
 export interface RotateKeyOptions extends RequestOptions {
   /** Asks the backend. Default: what the registry was made with. */
   issuer?: KeyIssuer;

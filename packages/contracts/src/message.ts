@@ -27,6 +27,7 @@ export const messageSchema = z.looseObject({
   payload: z.unknown().optional(),
 });
 
+/** What {@link messageSchema} reads. */
 export type ConduitMessage = z.infer<typeof messageSchema>;
 
 /** What makes two arrivals the same message: a group message has several ids on the wire but one `groupId`. */

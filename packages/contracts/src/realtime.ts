@@ -6,6 +6,7 @@ import type { Problem } from './problem.ts';
  */
 export type RealtimeState = 'connecting' | 'live' | 'stale' | 'fallback';
 
+/** What a source of messages that arrive by themselves tells of itself. */
 export interface Realtime {
   readonly state: RealtimeState;
   /** Milliseconds since the last proof of receive; absent before the first. */

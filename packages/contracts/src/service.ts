@@ -14,6 +14,7 @@ export interface ServiceRef<T> {
   readonly [type]?: T;
 }
 
+/** What a plugin is given for a token. */
 export type ServiceOf<R> = R extends ServiceRef<infer T> ? T : never;
 
 /**
@@ -24,10 +25,29 @@ export function defineService<T>(id: string): ServiceRef<T> {
   return Object.freeze({ id });
 }
 
+/**
+ * How messages reach and leave the agent. One plugin provides it, or `transport` of the configuration is it; it is connected from
+ * `init` on.
+ */
 export const transport = defineService<Transport>('transport');
+
+/** Who the agent is, and the key that is in use now. Ask it for each request: a rotation is visible at once. */
 export const agent = defineService<Agent>('agent');
+
+/** The stored credentials of the agents of this folder, or of a registry of another make. */
 export const registry = defineService<AgentRegistryAPI>('registry');
+
+/**
+ * Attempts, keys already done, cursors and dead letters. The kernel's own, in memory, unless a plugin such as the store provides
+ * one.
+ */
 export const journal = defineService<Journal>('journal');
+
+/** Where every source hands in what it received. The kernel's own. */
 export const inbox = defineService<Inbox>('inbox');
+
+/** Tells whether the agent hears. The poller provides it. */
 export const intake = defineService<IntakeMonitor>('intake');
+
+/** Tells whether messages arrive without asking. The stream provides it. */
 export const realtime = defineService<Realtime>('realtime');

@@ -9,6 +9,7 @@ export interface Stall {
   certain: boolean;
 }
 
+/** What counts as a stall. */
 export interface StallWatchOptions {
   /** A gap longer than this is a stall, in milliseconds. Default 5000. */
   thresholdMs?: number;

@@ -82,6 +82,7 @@ export function backoff(
   return ceiling * (0.5 + random() / 2);
 }
 
+/** Whether a value can be awaited: a promise, or anything else that has `then`. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     ((typeof value === 'object' && value !== null) || typeof value === 'function') &&

@@ -1,6 +1,7 @@
 import type { Agent } from './agent.ts';
 import type { ConduitMessage } from './message.ts';
 
+/** As whom a transport connects, and where to. What a transport does not know, it ignores. */
 export interface TransportConnectConfig {
   agentId: string;
   /** The key at the time of connecting. A transport that outlives a rotation reads {@link agent} per request instead. */
@@ -14,11 +15,13 @@ export interface TransportConnectConfig {
   pollEndpoint?: string;
 }
 
+/** What every request takes. */
 export interface RequestOptions {
   /** Ends the wait; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
+/** Where and how a message is sent, beside whom it is for. */
 export interface PushOptions extends RequestOptions {
   /** Send into this conversation; `to` is ignored for a group. */
   conversationId?: string;
@@ -29,6 +32,7 @@ export interface PushOptions extends RequestOptions {
   metadata?: Record<string, unknown>;
 }
 
+/** What part of the unread messages a poll asks for. */
 export interface PollOptions extends RequestOptions {
   /**
    * At most this many messages. A shorter page is the last one, unless it holds 1 MiB of content or more: a backend may
@@ -41,6 +45,7 @@ export interface PollOptions extends RequestOptions {
   afterSeq?: number;
 }
 
+/** A part of one or several conversations. */
 export interface ConversationPage {
   /** Ascending by `seq`. One entry per group message, whichever copy the backend shows. */
   messages: ConduitMessage[];
@@ -50,6 +55,7 @@ export interface ConversationPage {
   more: boolean;
 }
 
+/** What part of the conversations is asked for. */
 export interface FetchConversationOptions extends RequestOptions {
   /** Only messages whose `seq` is greater. Without it: the newest `limit` messages, still ascending. */
   afterSeq?: number;
@@ -57,8 +63,10 @@ export interface FetchConversationOptions extends RequestOptions {
   limit?: number;
 }
 
+/** What an agent says of itself: it hears, it has stopped, or it runs and does not hear. */
 export type PresenceStatus = 'online' | 'offline' | 'busy';
 
+/** What a heartbeat or a change of status says. */
 export interface PresenceReport {
   status: PresenceStatus;
   /** Why it is not plainly online. */
@@ -67,6 +75,7 @@ export interface PresenceReport {
   instanceId?: string;
 }
 
+/** How others see an agent. `stale`: it said that it is there, and has not said so again for too long. */
 export interface AgentPresence {
   agentId: string;
   online: boolean;

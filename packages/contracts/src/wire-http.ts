@@ -24,13 +24,18 @@ export const serverFeaturesSchema = z.looseObject({
   /** Milliseconds between the heartbeats of a stream. */
   streamHeartbeatMs: z.int().positive().optional(),
 });
+
+/** What {@link serverFeaturesSchema} reads: every feature, those that were not announced as not there. */
 export type ServerFeatures = z.infer<typeof serverFeaturesSchema>;
 
+/** `GET /health`, which needs no key. */
 export const healthSchema = z.looseObject({
   status: z.string(),
   version: z.string().optional(),
   features: serverFeaturesSchema.optional(),
 });
+
+/** What {@link healthSchema} reads. */
 export type Health = z.infer<typeof healthSchema>;
 
 /** What a server of the record has: nothing beyond it. */
@@ -52,6 +57,8 @@ export const errorEnvelopeSchema = z.looseObject({
   }),
   timestamp: z.string().optional(),
 });
+
+/** What {@link errorEnvelopeSchema} reads. */
 export type ErrorEnvelope = z.infer<typeof errorEnvelopeSchema>;
 
 /** An error as a server answers it. */

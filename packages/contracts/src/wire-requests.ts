@@ -21,7 +21,10 @@ const pageSchema = z.coerce.number().int().min(0);
 const seqSchema = z.coerce.number().int().min(0);
 const timeSchema = z.string().max(64);
 
+/** The path of a route about one agent. */
 export const agentPathSchema = z.object({ id: agentIdSchema });
+
+/** The path of a route about one conversation or one message; an id has 1 to 128 characters. */
 export const idPathSchema = z.object({ id: idSchema });
 
 /** `GET /agents` */

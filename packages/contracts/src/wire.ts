@@ -28,6 +28,7 @@ export const WIRE_ERRORS = {
   E_INTERNAL_SERVICE: { status: 500, category: 'INTERNAL' },
 } as const satisfies Record<string, { status: number; category: string }>;
 
+/** A code that a SignalDock server may answer with. */
 export type WireErrorCode = keyof typeof WIRE_ERRORS;
 
 /** An error the backend answers, the same whether it came over HTTP or from the embedded dock. */
@@ -40,6 +41,7 @@ export class WireError extends CleoError {
   }
 }
 
+/** What an agent may say that it is. One that says nothing is `custom`. */
 export const AGENT_CLASSES = [
   'personal_assistant',
   'code_dev',
@@ -55,8 +57,14 @@ export const AGENT_CLASSES = [
   'utility_bot',
   'custom',
 ] as const;
+
+/** Whether others find an agent in a list: not when it is `private`. Default `public`. */
 export const PRIVACY_TIERS = ['public', 'discoverable', 'private'] as const;
+
+/** How a conversation is marked, `private` by default. Whatever it says, only those who take part may read it. */
 export const VISIBILITIES = ['private', 'public', 'shared'] as const;
+
+/** What the content of a message is. Default `text`, also for one that a newer backend knows. */
 export const CONTENT_TYPES = [
   'text',
   'image',
@@ -104,6 +112,8 @@ export const wireAgentSchema = z.looseObject({
   paymentConfig: z.record(z.string(), z.unknown()).optional(),
   organizationId: z.string().optional(),
 });
+
+/** What {@link wireAgentSchema} reads. */
 export type WireAgent = z.infer<typeof wireAgentSchema>;
 
 /** An agent as everyone sees it. */
@@ -114,6 +124,8 @@ export const agentCardSchema = wireAgentSchema.omit({
   updatedAt: true,
   organizationId: true,
 });
+
+/** What {@link agentCardSchema} reads. */
 export type AgentCard = z.infer<typeof agentCardSchema>;
 
 /** What registering an agent takes; everything but the id has a default. */
@@ -133,6 +145,8 @@ export const newAgentSchema = z.object({
   avatar: lineSchema.max(2048).optional(),
   paymentConfig: z.record(z.string(), z.unknown()).optional(),
 });
+
+/** What {@link newAgentSchema} takes. */
 export type NewAgent = z.input<typeof newAgentSchema>;
 
 /** What an owner may change. */
@@ -146,8 +160,11 @@ export const agentPatchSchema = z
     status: statusSchema,
   })
   .partial();
+
+/** What {@link agentPatchSchema} reads: only what is to change. */
 export type AgentPatch = z.infer<typeof agentPatchSchema>;
 
+/** A conversation as those in it see it. Its times are RFC 3339; `lastMessageAt` is absent before the first message. */
 export const wireConversationSchema = z.looseObject({
   id: z.string(),
   /** Sorted ascending. */
@@ -159,14 +176,20 @@ export const wireConversationSchema = z.looseObject({
   createdAt: z.string(),
   updatedAt: z.string(),
 });
+
+/** What {@link wireConversationSchema} reads. */
 export type WireConversation = z.infer<typeof wireConversationSchema>;
 
+/** What opening a conversation takes: 1 to 256 participants beside whoever opens it. */
 export const newConversationSchema = z.object({
   participants: z.array(agentIdSchema).min(1).max(256),
   visibility: z.enum(VISIBILITIES).default('private'),
 });
+
+/** What {@link newConversationSchema} takes. */
 export type NewConversation = z.input<typeof newConversationSchema>;
 
+/** A file that a message names, at most 32 for each. The backend keeps the name and the address, not the file. */
 export const attachmentSchema = z.looseObject({
   id: z.string(),
   contentType: z.string(),
@@ -176,6 +199,8 @@ export const attachmentSchema = z.looseObject({
   checksum: z.string().optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
 });
+
+/** What {@link attachmentSchema} reads. */
 export type Attachment = z.infer<typeof attachmentSchema>;
 
 /** What the backend reads out of a message's text, and whatever else the sender put beside it. */
@@ -186,6 +211,8 @@ export const wireMetadataSchema = z.looseObject({
   tags: z.array(z.string()).optional(),
   taskRefs: z.array(z.string()).optional(),
 });
+
+/** What {@link wireMetadataSchema} reads. */
 export type WireMetadata = z.infer<typeof wireMetadataSchema>;
 
 /** One recipient's copy of a message. */
@@ -208,6 +235,8 @@ export const wireMessageSchema = z.looseObject({
   /** Strictly increasing per backend; the only cursor. A server that predates it sends none. */
   seq: z.int().nonnegative().optional(),
 });
+
+/** What {@link wireMessageSchema} reads. */
 export type WireMessage = z.infer<typeof wireMessageSchema>;
 
 /** What sending takes, beside the recipient or the conversation. */
@@ -218,6 +247,8 @@ export const newMessageSchema = z.object({
   replyTo: lineSchema.min(1).max(128).optional(),
   metadata: wireMetadataSchema.optional(),
 });
+
+/** What {@link newMessageSchema} takes. */
 export type NewMessage = z.input<typeof newMessageSchema>;
 
 /** What a heartbeat or a change of status carries. */
@@ -234,6 +265,8 @@ export const wirePresenceSchema = z.looseObject({
   status: z.enum(['online', 'busy', 'stale', 'offline']),
   lastSeen: z.string().optional(),
 });
+
+/** What {@link wirePresenceSchema} reads. */
 export type WirePresence = z.infer<typeof wirePresenceSchema>;
 
 /** A wire message in the shape every transport hands over. What has no place there is kept under its wire name. */

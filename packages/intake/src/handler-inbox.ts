@@ -19,6 +19,7 @@ import type { AckQueue } from './ack-queue.ts';
 import { handlerFailed, handlerTimeout, notWhole } from './errors.ts';
 import type { SeenKeys } from './seen-keys.ts';
 
+/** What a handler is given beside the message. */
 export interface MessageContext {
   /** Counts from 1. */
   attempt: number;

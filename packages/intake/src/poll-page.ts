@@ -7,6 +7,7 @@ import {
   type Transport,
 } from '@cleocode/contracts';
 
+/** Which page of the unread messages is asked for. */
 export interface PageRequest {
   /** Only what comes after this `seq`; 0 for all. */
   afterSeq: number;

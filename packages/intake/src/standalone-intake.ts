@@ -12,6 +12,7 @@ import { ackRefused, listenerThrew, unusable } from './errors.ts';
 import { HandlerInbox, type MessageHandler } from './handler-inbox.ts';
 import { SeenKeys } from './seen-keys.ts';
 
+/** What a source of messages without a kernel needs. */
 export interface StandaloneOptions {
   /** Who this is, in errors and on stderr. */
   name: string;
@@ -46,6 +47,7 @@ export interface Source {
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** How such a source does. */
 export interface StandaloneStatus {
   running: boolean;
   /** Messages that are being handled, or wait for their conversation or their next attempt. */

@@ -28,6 +28,7 @@ const options = z.strictObject({
   env: z.record(z.string(), z.string()).optional(),
 });
 
+/** Options of `exec`. */
 export type ExecOptions = z.input<typeof options>;
 
 /**

@@ -10,6 +10,7 @@ const options = z.strictObject({
   dir: z.string().trim().min(1),
 });
 
+/** Options of `file`. */
 export type FileOptions = z.input<typeof options>;
 
 /** Writes each message to a JSON file of its own. A message is done when its file is whole and on disk. */

@@ -3,6 +3,7 @@ import { CleoError, errorText, MAX_CONTENT_BYTES } from '@cleocode/contracts';
 import { Head, Tail } from './output.ts';
 import { ProcessGroup } from './process-group.ts';
 
+/** A command, and how long it may take. */
 export interface ShellCommandOptions {
   /** Given to the system's shell. */
   command: string;
@@ -13,6 +14,7 @@ export interface ShellCommandOptions {
   cwd?: string | undefined;
 }
 
+/** What one run of a command is given. */
 export interface RunInput {
   stdin: string;
   /** The whole environment of the child. */
@@ -23,6 +25,7 @@ export interface RunInput {
   captureStdout: boolean;
 }
 
+/** How a run ended, and what it wrote. */
 export interface RunResult {
   /** `null` when a signal ended the command. */
   exitCode: number | null;

@@ -8,6 +8,7 @@ const options = z.strictObject({
   json: z.boolean().default(false),
 });
 
+/** Options of `stdout`. */
 export type StdoutOptions = z.input<typeof options>;
 
 /** Prints one line per message. A message is done when the system has taken its line. */

@@ -48,6 +48,7 @@ const options = z
     }
   });
 
+/** Options of `webhook`. `secret` and `secretEnv` are not given together. */
 export type WebhookOptions = z.input<typeof options>;
 
 /**

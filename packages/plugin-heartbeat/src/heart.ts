@@ -40,6 +40,7 @@ export interface HeartOptions extends HearingSources {
 /** What others see: what the backend took last; `unknown` before that, and when it is too old to be believed. */
 export type PresenceState = PresenceStatus | 'unknown' | 'unsupported' | 'off';
 
+/** What others see of an agent, and why. */
 export interface HeartbeatStatus {
   /** Beats are being sent. */
   running: boolean;

@@ -15,6 +15,7 @@ import {
 import { listenerThrew, stopping, unusable } from './errors.ts';
 import { Heart, type HeartbeatStatus } from './heart.ts';
 
+/** Whose presence is told, and what proves it. */
 export interface HeartbeatServiceOptions {
   /** Connected already; the service neither connects nor disconnects it. */
   transport: Transport;

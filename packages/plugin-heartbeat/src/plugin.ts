@@ -9,6 +9,7 @@ export interface PresenceMonitor extends Task {
   status(): HeartbeatStatus;
 }
 
+/** The service by which other plugins and programs see the presence, or pause it. */
 export const presence = defineService<PresenceMonitor>('presence');
 
 const options = z.strictObject({
@@ -16,6 +17,7 @@ const options = z.strictObject({
   intervalMs: z.int().nonnegative().max(MAX_TIMER_MS).default(30_000),
 });
 
+/** Options of {@link heartbeat}. */
 export type HeartbeatOptions = z.input<typeof options>;
 
 /** Presence: others see the agent `online` while it hears, `busy` while it does not, `offline` when it has stopped. */

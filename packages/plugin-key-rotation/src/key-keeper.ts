@@ -39,6 +39,7 @@ export interface KeyKeeperOptions {
   onRecovered(failures: number): void;
 }
 
+/** Why the key is not replaced. */
 export interface RotationProblem {
   /** `rotation_failed`, or `rotation_unsupported` where nothing can ask the backend for a new key. */
   code: 'rotation_failed' | 'rotation_unsupported';
@@ -46,6 +47,7 @@ export interface RotationProblem {
   hint?: string;
 }
 
+/** How old the key is, and how far its rotation is. */
 export interface KeyRotationStatus {
   running: boolean;
   /** When this process last rotated the key, RFC 3339; `null` before that. */

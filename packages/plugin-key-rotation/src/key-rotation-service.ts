@@ -10,6 +10,7 @@ import { keyIssuerOf } from '@cleocode/contracts';
 import { failure, listenerThrew, stopping, unusable } from './errors.ts';
 import { KeyKeeper, type KeyRotationStatus } from './key-keeper.ts';
 
+/** Whose key is rotated, when, and by whom. */
 export interface KeyRotationServiceOptions {
   agentId: string;
   /** Holds the key, such as the registry of an open store. */

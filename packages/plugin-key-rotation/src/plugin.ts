@@ -11,6 +11,7 @@ export interface KeyRotationMonitor extends Task {
   rotateNow(options?: RequestOptions): Promise<void>;
 }
 
+/** The service by which other plugins and programs see the rotation, begin or pause it. */
 export const keyRotationMonitor = defineService<KeyRotationMonitor>('keyRotation');
 
 const options = z.strictObject({
@@ -22,6 +23,7 @@ const options = z.strictObject({
   overlapSeconds: z.number().min(0).max(MAX_OVERLAP_S).optional(),
 });
 
+/** Options of {@link keyRotation}. */
 export type KeyRotationOptions = z.input<typeof options>;
 
 /** The key of the agent is replaced in time, while its messages flow. */

@@ -3,6 +3,7 @@ import { checkOptions, type MessageHandler, StandaloneIntake } from '@cleocode/i
 import { noHandler, stopping, unusable } from './errors.ts';
 import { Intake, type IntakeStatus } from './intake.ts';
 
+/** Who polls, how often, and what of it. */
 export interface AgentPollerOptions {
   agentId: string;
   /** Connected already; the poller neither connects nor disconnects it. */
@@ -31,6 +32,7 @@ export interface AgentPollerOptions {
   onError?: (error: CleoError) => void;
 }
 
+/** How the poller does, and what it brought. */
 export interface AgentPollerStatus extends IntakeStatus {
   running: boolean;
   /** Messages finished since the poller was made, each counted once. */

@@ -21,6 +21,7 @@ import { GroupScan } from './group-scan.ts';
 import { jittered, LONGEST_WAIT } from './jitter.ts';
 import { PushGate } from './push-gate.ts';
 
+/** How often, and what, an {@link Intake} polls. */
 export interface IntakeSettings {
   /** Milliseconds from the end of one cycle to the beginning of the next, give or take a fifth. */
   intervalMs: number;
@@ -34,6 +35,7 @@ export interface IntakeSettings {
   groupPollLimit: number;
 }
 
+/** What an {@link Intake} works with. */
 export interface IntakeOptions extends IntakeSettings {
   agentId: string;
   /** Connected already. */
@@ -49,6 +51,7 @@ export interface IntakeOptions extends IntakeSettings {
   reporter: IntakeReporter;
 }
 
+/** How the polls do. */
 export interface IntakeStatus {
   /** Milliseconds since the backend last answered a scan; absent before the first answer. */
   lastPollAgeMs?: number;

@@ -31,6 +31,7 @@ const options = z.strictObject({
   timeoutMs: milliseconds.default(10_000),
 });
 
+/** Options of {@link poller}. */
 export type PollerOptions = z.input<typeof options>;
 
 /** What the poller does, and a way to pause it. What it took in already is handled meanwhile. */
@@ -39,6 +40,7 @@ export interface PollerMonitor extends Task {
   status(): AgentPollerStatus;
 }
 
+/** The service by which other plugins and programs see the poller, or pause it. */
 export const pollerMonitor = defineService<PollerMonitor>('poller');
 
 /** The pull intake: polls the transport, follows groups, and takes native push where the transport has it. */

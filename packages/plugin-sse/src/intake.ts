@@ -45,6 +45,7 @@ export interface StreamIntakeOptions {
   random?: (() => number) | undefined;
 }
 
+/** How the stream does. */
 export interface StreamStatus {
   state: RealtimeState;
   /** Milliseconds since the last bytes; absent before the first. */

@@ -31,6 +31,7 @@ const options = z.strictObject({
   ca: pem.or(z.array(pem)).optional(),
 });
 
+/** Options of {@link sse}. */
 export type SseOptions = z.input<typeof options>;
 
 /** How the stream is, and a way to pause it. */
@@ -38,6 +39,7 @@ export interface SseMonitor extends Task {
   status(): SseConnectionStatus;
 }
 
+/** The service by which other plugins and programs see the stream, or pause it. */
 export const sseMonitor = defineService<SseMonitor>('sseConnection');
 
 /** Under which the journal keeps the id of the last event. */

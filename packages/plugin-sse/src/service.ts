@@ -7,6 +7,7 @@ import type { ResumeStore } from './resume-point.ts';
 import { type StreamAddress, type StreamSettings, targetOf } from './settings.ts';
 import { StateListeners } from './state-listeners.ts';
 
+/** Where the stream is, who asks for it, and how its messages are handled. */
 export interface SseConnectionOptions extends StreamAddress, StreamSettings {
   /** Connected already; the service neither connects nor disconnects it. It polls and acks. */
   transport: Transport;
@@ -26,6 +27,7 @@ export interface SseConnectionOptions extends StreamAddress, StreamSettings {
   onError?: (error: CleoError) => void;
 }
 
+/** How the stream does, and whether anybody works on it. */
 export interface SseConnectionStatus extends StreamStatus {
   running: boolean;
   /** As in the seed. */

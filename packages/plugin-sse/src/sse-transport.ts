@@ -13,6 +13,7 @@ import { StreamIntake } from './intake.ts';
 import { type StreamSettings, targetOf } from './settings.ts';
 import { Subscribers } from './subscribers.ts';
 
+/** The transport that gets a stream beside it, and how that is opened. */
 export interface SseTransportOptions extends StreamSettings {
   /** Does all but receive: connected and disconnected with this one. */
   inner: Transport;

@@ -7,6 +7,7 @@ import type { SseOptions } from '@cleocode/plugin-sse';
 import { store } from '@cleocode/store';
 import { type Backend, transportPlugins } from './transport.ts';
 
+/** What the plugins of an agent are made from. */
 export interface Composition {
   /** The state folder: `state.db`, and `signaldock.db` for the embedded backend. */
   stateDir: string;

@@ -30,11 +30,13 @@ import { hasStream, runtimePlugins } from './runtime-plugins.ts';
  */
 export type RuntimeMessageHandler = (message: ConduitMessage, delivery: Delivery) => unknown;
 
+/** A part of the runtime that brings messages. */
 export interface MessageSource {
   /** Adds a handler for every message, whatever brings it; several may be added. Returns the function that takes it away. */
   onMessage(handler: RuntimeMessageHandler): () => void;
 }
 
+/** How the agent is, and who it is. */
 export type RuntimeStatus = AgentHealth & {
   agentId: string;
   /** `running` between the start and the stop. */

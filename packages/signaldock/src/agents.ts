@@ -14,6 +14,7 @@ import { issueKey } from './keys.ts';
 import { FRESH_MS, isFresh, report } from './presence.ts';
 import { valid, validAgentId, validExtras, validLimit, validPage } from './validate.ts';
 
+/** Which agents are listed, in which order, and which page of them. */
 export interface AgentFilter {
   capability?: string;
   skill?: string;
@@ -33,6 +34,7 @@ export interface AgentFilter {
   limit?: number;
 }
 
+/** Who there is. Where an agent is named that does not exist, it rejects with `E_NOT_FOUND_AGENT`. */
 export interface Agents {
   /**
    * Registers an agent and answers its key, this once: only the key's SHA-256 is stored. Rejects with

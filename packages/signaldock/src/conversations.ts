@@ -8,6 +8,7 @@ import { valid, validAgentId, validLimit, validPage } from './validate.ts';
 /** A send stores one row for each of them, in one transaction. */
 const MAX_PARTICIPANTS = 256;
 
+/** Who talks with whom. */
 export interface Conversations {
   /**
    * Opens a conversation of `agentId` and the given participants. A private one of two is the one {@link send} finds:

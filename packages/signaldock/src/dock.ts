@@ -14,6 +14,7 @@ import { keepPruning, type Retention, retention } from './retention.ts';
 import { MIGRATIONS } from './schema.ts';
 import { type Search, search } from './search.ts';
 
+/** Which file a dock works on, and what it forgets. */
 export interface DockOptions {
   file: string;
   /** Make the file when missing. Default `true`; otherwise a missing one is `E_STORAGE_UNAVAILABLE`. */

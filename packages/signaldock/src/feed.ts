@@ -9,8 +9,10 @@ import { validAgentId } from './validate.ts';
 const STEP = 200;
 const RETRY_MS = 500;
 
+/** Hears of a new message. What it throws goes to the `onError` beside it. */
 export type MessageListener = (message: WireMessage) => void;
 
+/** Tells of messages as they are committed. */
 export interface NewMessages {
   /**
    * Runs `listener` for each message to the agent that is committed from now on, by this process or another, in `seq`

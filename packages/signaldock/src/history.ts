@@ -9,6 +9,7 @@ import { idsSchema, valid, validAgentId, validLimit, validSeq } from './validate
 
 const MAX_CONVERSATIONS = 200;
 
+/** Which part of what was said is asked for. */
 export interface HistoryQuery {
   /** Only messages whose `seq` is greater. Without it: the newest `limit` messages. */
   afterSeq?: number;
@@ -16,6 +17,7 @@ export interface HistoryQuery {
   limit?: number;
 }
 
+/** A part of what was said. */
 export interface HistoryPage {
   /**
    * Ascending by `seq`, the agent's own messages included. A group message stands here once: as the agent's own copy,
@@ -28,6 +30,7 @@ export interface HistoryPage {
   more: boolean;
 }
 
+/** What was said, page by page, in several conversations at once. */
 export interface History {
   /**
    * The messages of several conversations in one page. Rejects with `E_AUTH_FORBIDDEN` unless `agentId` takes part in

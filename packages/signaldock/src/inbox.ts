@@ -10,6 +10,7 @@ import { idsSchema, timeIn, valid, validAgentId, validLimit, validSeq, validTime
 /** How many acks share one transaction. */
 const ACK_STEP = 500;
 
+/** Which of the messages to an agent are asked for. */
 export interface PollQuery {
   /** Only messages whose `seq` is greater: exclusive and exact. Prefer it to the cursors below. */
   afterSeq?: number;
@@ -23,6 +24,7 @@ export interface PollQuery {
   limit?: number;
 }
 
+/** A conversation with unread messages. */
 export interface UnreadSummary {
   conversationId: string;
   unread: number;
@@ -30,6 +32,7 @@ export interface UnreadSummary {
   lastAt: string;
 }
 
+/** What an agent has not read yet. */
 export interface Inbox {
   /** Unread messages to the agent, oldest first. Changes nothing: what is not acked comes again. */
   peek(agentId: string, query?: PollQuery): Promise<WireMessage[]>;

@@ -10,6 +10,7 @@ import { validAgentId, validIdempotencyKey } from './validate.ts';
 const DEFAULT_OVERLAP_S = 600;
 const MAX_OVERLAP_S = 86_400;
 
+/** How a key is replaced. */
 export interface RotateOptions {
   /** How long the old key goes on working. Default 600, at most 86,400; 0 ends it at once. */
   overlapSeconds?: number;
@@ -25,6 +26,7 @@ export interface RotateOptions {
   keepUntilUsed?: boolean;
 }
 
+/** What proves who an agent is. Keys are compared in constant time; only their SHA-256 is stored. */
 export interface Keys {
   /** Resolves when `apiKey` is a live key of the agent; rejects with a 401 `WireError` otherwise. */
   authenticate(agentId: string, apiKey: string): Promise<void>;

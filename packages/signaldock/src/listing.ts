@@ -14,6 +14,7 @@ const MAX_LOOKED_AT = 100_000;
 /** A message may have been created this much earlier than one before it: it waited longer for the lock. */
 const DISORDER_MS = 60_000;
 
+/** Which messages of a conversation are listed, and how. */
 export interface MessageListQuery {
   /** By `seq`; default `asc`. */
   sort?: 'asc' | 'desc';
@@ -34,6 +35,7 @@ export interface MessageListQuery {
   compact?: boolean;
 }
 
+/** What was said in one conversation, by pages that may be counted. */
 export interface Listing {
   /**
    * The messages of one conversation, a group message once, as in {@link HistoryPage}. Rejects with `E_AUTH_FORBIDDEN`

@@ -16,11 +16,13 @@ import { valid, validAgentId, validExtras, validIdempotencyKey } from './validat
 /** A repeated send answers the first message for this long. */
 export const IDEMPOTENCY_MS = 86_400_000;
 
+/** How a message is sent. */
 export interface SendOptions {
   /** The same key from the same agent within 24 hours answers the first message; at most 255 characters. */
   idempotencyKey?: string;
 }
 
+/** Sends messages, each at most 1 MiB of UTF-8, and shows one. */
 export interface Messages {
   /**
    * Sends to one agent, in their private conversation, which is opened when there is none. Resolves once the message is

@@ -9,6 +9,7 @@ const MAX_ACTION_ITEMS = 50;
 /** How many unread messages one read looks at, so that a full inbox does not hold the event loop. */
 const STEP = 200;
 
+/** An unread message that asks for something. */
 export interface ActionItem {
   /** Of the message. */
   id: string;
@@ -21,6 +22,7 @@ export interface ActionItem {
   createdAt: string;
 }
 
+/** What is unread, in numbers, and what of it asks for something. */
 export interface InboxOverview {
   unreadTotal: number;
   /**
@@ -34,6 +36,7 @@ export interface InboxOverview {
   conversations: { conversationId: string; unreadCount: number }[];
 }
 
+/** The inbox at a glance. */
 export interface Overview {
   /**
    * What is unread, counted and sorted. It looks at each unread message, with turns of the event loop between, so what

@@ -10,6 +10,7 @@ export const FRESH_MS = 90_000;
 /** Twice that: it is stale; after that it is offline. */
 export const STALE_MS = 180_000;
 
+/** Who is there, by what agents said last and when. */
 export interface Presence {
   /** The agent is there: sets its last-seen time and, unless the report says otherwise, `online`. */
   heartbeat(agentId: string, report?: Partial<PresenceReport>): Promise<void>;

@@ -12,6 +12,7 @@ const STEP = 200;
 /** How many posts one transaction deletes. The search index is merged in proportion, which takes longer than the rest. */
 const DELETE_STEP = 50;
 
+/** What was deleted. */
 export interface Pruned {
   /** Posts deleted, each with its copies. */
   messages: number;
@@ -19,6 +20,7 @@ export interface Pruned {
   idempotencyKeys: number;
 }
 
+/** Housekeeping. */
 export interface Retention {
   /**
    * Deletes what nobody needs: messages that every recipient read more than `readDays` (default 30) ago, and idempotency

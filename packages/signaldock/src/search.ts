@@ -15,6 +15,7 @@ const MAX_MATCHES = 200;
 /** How much of a match counts for its rank: its beginning. */
 const RANKED_BYTES = 2_000;
 
+/** What is looked for, and where. */
 export interface SearchQuery {
   /**
    * At most 256 characters. Its first 10 words all have to stand in a message, in any order, as whole words; case and
@@ -27,6 +28,7 @@ export interface SearchQuery {
   limit?: number;
 }
 
+/** Finds messages by their words. */
 export interface Search {
   /**
    * Messages of the agent's own conversations that hold the words in their first 64 KiB. Of the newest 200, those first

@@ -8,6 +8,7 @@ import { migrate } from './migrate.ts';
 /** Enough to see another commit through; all longer waiting is done outside SQLite. */
 const LOCK_WAIT_MS = 10;
 
+/** What the database holds, and whether it may be made. */
 export interface OpenOptions {
   /** SQL scripts, oldest first; the database's `user_version` says how many have run. Never edit one that shipped. */
   migrations: readonly string[];

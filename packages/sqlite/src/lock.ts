@@ -10,6 +10,7 @@ const CONTEST_MS = 100;
 /** Keeps a lock whose holder dropped the handle: collected as garbage, the connection would close and let others in. */
 const held = new Set<DatabaseSync>();
 
+/** A lock of this process. The system takes it away when the process ends, however it ends. */
 export interface HeldLock {
   /** Lets the next process in. */
   release(): void;

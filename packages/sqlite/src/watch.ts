@@ -2,6 +2,7 @@ import type { CleoError } from '@cleocode/contracts';
 import type { Database } from './database.ts';
 import { identity, replacedError } from './identity.ts';
 
+/** How often a database is looked at, and who hears of its end. */
 export interface WatchOptions {
   /** How often to look, in milliseconds. Default 20: half of that is the mean delay, for about 1 % of one core. */
   intervalMs?: number;

@@ -30,6 +30,7 @@ const userFile = z
   .object({ agent_id: agentIdSchema, api_key: common.apiKey, api_base: common.apiBaseUrl })
   .transform((file) => ({ agentId: file.agent_id, apiKey: file.api_key, apiBaseUrl: file.api_base }));
 
+/** What importing may replace. */
 export interface ImportOptions {
   /** Replaces the key of an agent that is registered with another one. Default `false`. */
   replace?: boolean;

@@ -37,6 +37,7 @@ const options = z.strictObject({
   lookMs: lookOption,
 });
 
+/** Options of {@link store}. */
 export type StorePluginOptions = z.input<typeof options>;
 
 /** What the services lead to once `init` has run. */

@@ -16,6 +16,7 @@ import { Rotator } from './rotator.ts';
 import { migrations } from './schema.ts';
 import { SetAside } from './set-aside.ts';
 
+/** Where a store keeps what, and for how long. */
 export interface StoreOptions {
   /** The state folder; the database is `state.db` in it. */
   dir: string;

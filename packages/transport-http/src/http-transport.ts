@@ -24,6 +24,7 @@ import { type HttpConnectConfig, type HttpOptions, identityOf, openApi } from '.
 import { agentPath, queryOf } from './paths.ts';
 import { heartbeat, isOnline, setStatus } from './presence.ts';
 
+/** How a backend is reached, and who hears of what it should not have sent. */
 export interface HttpTransportOptions extends HttpOptions {
   /** Hears of a message that cannot even be named, and is left out. Default: a process warning. */
   onError?: ((error: unknown) => void) | undefined;

@@ -28,6 +28,7 @@ const options = z.strictObject({
   maxResponseBytes: z.int().min(1).optional(),
 });
 
+/** Options of {@link httpTransport}. */
 export type HttpTransportPluginOptions = z.input<typeof options>;
 
 /**

@@ -21,6 +21,7 @@ import { within } from './within.ts';
 
 const FILE_NAME = 'signaldock.db';
 
+/** Which dock is used, and who hears of its trouble. */
 export interface LocalTransportOptions {
   /** The dock's file. Default: `signaldock.db` in {@link dir}. */
   file?: string;

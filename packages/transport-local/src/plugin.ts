@@ -10,6 +10,7 @@ const options = z.strictObject({
   dir: z.string().min(1).optional(),
 });
 
+/** Options of {@link localTransport}. */
 export type LocalTransportPluginOptions = z.input<typeof options>;
 
 /** The embedded backend as the kernel's transport: connected in `init`, disconnected last of all. */

@@ -10,6 +10,7 @@ import type { ServerContext } from './route.ts';
 import { ROUTES } from './routes/index.ts';
 import { Streams } from './streams.ts';
 
+/** What a server serves, and within which limits. */
 export interface AssemblyOptions {
   /** What is served. The caller opens it before the server and closes it after. */
   dock: Dock;

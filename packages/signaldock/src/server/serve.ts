@@ -4,6 +4,7 @@ import { listenFailed, refuseInsecure } from './address.ts';
 import { type Assembly, type AssemblyOptions, assemble, SILENT } from './assemble.ts';
 import { keepIndexing } from './indexing.ts';
 
+/** What {@link serve} serves, and where. */
 export interface ServeOptions extends AssemblyOptions {
   /** Default `127.0.0.1`. Any other than this machine's own needs `tls` or `allowInsecure`. */
   host?: string;
@@ -15,6 +16,7 @@ export interface ServeOptions extends AssemblyOptions {
   drainMs?: number;
 }
 
+/** A server that listens. */
 export interface SignalDockServer {
   /** Where it listens, without a slash at the end. */
   readonly url: string;

@@ -26,6 +26,7 @@ export interface ConformanceHarness {
   close(): Promise<void>;
 }
 
+/** One row of the conformance table: what a transport must do. */
 export interface Behaviour {
   /** A sentence. */
   name: string;
