@@ -23,6 +23,7 @@ export interface IntakeSource {
   readonly anew?: boolean;
 }
 
+/** What became of the messages that a source handed in. */
 export interface ReceiveResult {
   /** Taken over: the inbox will handle and ack them. */
   accepted: number;
@@ -35,6 +36,7 @@ export interface ReceiveResult {
   deferred: ConduitMessage[];
 }
 
+/** What happens in the inbox, as its observers hear it. */
 export type InboxEvent =
   | { type: 'message'; message: ConduitMessage; attempt: number; source: string }
   /** While `message` was handled its handler answered, or sent something, and the backend has it. */
@@ -66,6 +68,7 @@ export type InboxEvent =
   /** The agent is stopping: nothing more is taken in, what is being handled may still finish. */
   | { type: 'closed' };
 
+/** The inbox in numbers. What came to its end is counted since the kernel was made. */
 export interface InboxStats {
   /** Handlers are running. */
   inFlight: number;

@@ -5,6 +5,7 @@ import type { KernelState } from './kernel.ts';
 import type { HookName } from './plugin.ts';
 import type { PluginHost } from './plugin-host.ts';
 
+/** What a kernel is made of, and what it has spent its time on. */
 export interface KernelDescription {
   state: KernelState;
   /** In resolved order. */

@@ -2,6 +2,7 @@ import { type ConduitMessage, messageKey } from '@cleocode/contracts';
 import { KernelError } from './errors.ts';
 import type { KernelInbox, Refusal } from './inbox/inbox.ts';
 
+/** How a message ended that was handed in with {@link Kernel.dispatch}. */
 export type DispatchResult =
   | { status: 'done' }
   /** Finished before, in this run or an earlier one: no handler saw it again. */

@@ -22,10 +22,13 @@ export const KERNEL_ERROR_CODES = [
   'E_AGENT_MISMATCH',
 ] as const;
 
+/** A code that a {@link KernelError} may have. */
 export type KernelErrorCode = (typeof KERNEL_ERROR_CODES)[number];
 
+/** What a plugin was doing. */
 export type Phase = 'setup' | 'init' | 'start' | 'message' | 'stop';
 
+/** What an error of the kernel may say beside its code and its message. */
 export interface KernelErrorOptions extends CleoErrorOptions {
   /** The plugin to blame. */
   plugin?: string;

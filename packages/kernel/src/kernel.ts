@@ -30,6 +30,7 @@ export interface KernelConfig {
   logger?: Logger | undefined;
 }
 
+/** How a stop went. */
 export interface StopReport {
   /** Why the plugins were ended: the first reason given, or `failed start`. */
   reason: StopReason;
@@ -44,8 +45,10 @@ export interface StopReport {
   durationMs: number;
 }
 
+/** Where a kernel stands. `ready`: prepared, not started. `failed`: its start failed, and what had begun has ended. */
 export type KernelState = 'new' | 'ready' | 'starting' | 'running' | 'stopping' | 'stopped' | 'failed';
 
+/** One agent's plugins, from their set-up to their end. It starts once; a new start needs a new kernel. */
 export interface Kernel {
   readonly state: KernelState;
   readonly inbox: Inbox & Required<Pick<Inbox, 'aside' | 'resume'>>;

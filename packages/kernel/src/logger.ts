@@ -1,3 +1,4 @@
+/** How much a line of the log matters, the least first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 import { maskSecrets, redact } from '@cleocode/contracts';
@@ -17,6 +18,7 @@ const SECRET_FIELD = /api[-_]?key|secret|token|passw|authorization|cookie/i;
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
+/** One line of the log, before it is written: {@link createLogger} hands it to what writes it. */
 export interface LogRecord {
   level: LogLevel;
   message: string;

@@ -50,8 +50,10 @@ export interface KernelHooks {
   stop(reason: StopReason): unknown;
 }
 
+/** `init`, `start`, `message` or `stop`. */
 export type HookName = keyof KernelHooks;
 
+/** When a handler runs, and for how long. */
 export interface HookOptions {
   /**
    * For `message`: before (`pre`) or after (`post`) the handlers of all plugins that say nothing; inside a band plugin
@@ -98,12 +100,17 @@ export interface Task {
 
 type Refs = Record<string, ServiceRef<unknown>>;
 
+/**
+ * What `setup` is given of the services: those required, those that are optional or `undefined`, and a function for each late
+ * one.
+ */
 export type Deps<Requires extends Refs, Optional extends Refs, Late extends Refs = Record<never, never>> = {
   readonly [K in keyof Requires]: ServiceOf<Requires[K]>;
 } & { readonly [K in keyof Optional]: ServiceOf<Optional[K]> | undefined } & {
   readonly [K in keyof Late]: () => ServiceOf<Late[K]> | undefined;
 };
 
+/** A plugin as its author writes it down. */
 export interface PluginDefinition<
   Input = unknown,
   Output = Input,
@@ -140,6 +147,9 @@ export interface Plugin {
   readonly options: unknown;
 }
 
+/**
+ * What a plugin package exports: called with options it gives the plugin for a configuration. It checks nothing; the start does.
+ */
 export interface PluginFactory<Input = unknown> {
   (options?: Input): Plugin;
   // biome-ignore lint/suspicious/noExplicitAny: see Plugin
@@ -158,10 +168,12 @@ export function definePlugin<
   return Object.assign(factory, { definition });
 }
 
+/** Whether a value is a plugin with its options, of this or another copy of the kernel. */
 export function isPlugin(value: unknown): value is Plugin {
   return typeof value === 'object' && value !== null && brand in value;
 }
 
+/** Whether a value is what {@link definePlugin} returns: to be called with options. */
 export function isPluginFactory(value: unknown): value is PluginFactory {
   return typeof value === 'function' && 'definition' in value;
 }

@@ -35,6 +35,7 @@ export const healthServices = {
   },
 };
 
+/** What is wrong, and how much that matters. */
 export interface HealthProblem extends Problem {
   /** `error`: the agent does not do what it is there for. `warning`: it does, by other means or for now. */
   severity: 'error' | 'warning';

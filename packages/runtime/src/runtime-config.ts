@@ -14,7 +14,7 @@ const DAY_MS = 24 * 3_600_000;
 const milliseconds = z.int().positive().max(MAX_TIMER_MS);
 const isFunction = (value: unknown) => typeof value === 'function';
 
-const config = z.strictObject({
+export const config = z.strictObject({
   /** The agent to run as. Default: the most recently active one of the registry. */
   agentId: agentIdSchema.optional(),
   /** Milliseconds between two polls. Beside a live stream the poller slows down. */

@@ -5,6 +5,7 @@ import { resolveStateDir } from '../state-dir.ts';
 import { timeoutsWithDefaults } from '../timeouts.ts';
 import type { LoadedConfig } from './load.ts';
 
+/** One value of a configuration, as it may be shown. */
 export interface ConfigEntry {
   /** `inbox.concurrency`, `plugins[0]`, `plugins[0].intervalMs`. */
   path: string;

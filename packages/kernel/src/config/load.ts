@@ -8,6 +8,7 @@ import { candidates, exists } from './search.ts';
 import type { ResolvedConfig } from './types.ts';
 import { withTypeScriptModules } from './typescript-modules.ts';
 
+/** Where a configuration is looked for. */
 export interface LoadConfigOptions {
   /** Where to look, and what `file` is relative to. Default: the working directory. */
   cwd?: string;
@@ -20,6 +21,7 @@ export interface LoadConfigOptions {
   deadlineMs?: number;
 }
 
+/** A configuration, and where it stood. */
 export interface LoadedConfig {
   config: ResolvedConfig;
   /** The absolute path of the file it came from; undefined when there truly is none. */

@@ -3,6 +3,7 @@ import { type PluginKind, type ResolveContext, resolvePlugin } from './resolve-p
 import { isTransport, joinPath, parseConfig } from './schema.ts';
 import type { PluginName, ResolvedConfig } from './types.ts';
 
+/** What is known of a configuration that came from elsewhere. */
 export interface ResolveConfigOptions {
   /** From where names and relative paths are resolved. Default: the working directory. */
   folder?: string;

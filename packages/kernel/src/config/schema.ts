@@ -103,7 +103,7 @@ const timeoutsSchema = section('an object of deadlines', {
   stopMs: milliseconds.optional(),
 } satisfies Shape<KernelTimeouts>);
 
-const configSchema = section('a configuration object', {
+export const configSchema = section('a configuration object', {
   agent: agentSchema.optional(),
   transport: check<NonNullable<CleoConfig['transport']>>(
     'a transport, its plugin, a name or [name, options]',
@@ -124,6 +124,7 @@ const configSchema = section('a configuration object', {
   logLevel: z.enum(LOG_LEVELS, { error: (issue) => unknownLevel(issue.input) }).optional(),
 });
 
+/** Whether a value has what every transport has: a name, `connect`, `disconnect`, `push`, `poll` and `ack`. */
 export function isTransport(value: unknown): value is Transport {
   if (typeof value !== 'object' || value === null) return false;
   const transport = value as Record<string, unknown>;

@@ -3,6 +3,7 @@ import type { InboxOptions } from '../inbox/options.ts';
 import type { LogLevel } from '../logger.ts';
 import type { Plugin } from '../plugin.ts';
 
+/** Who the agent is, and where its backend answers. */
 export interface AgentConfig {
   /** The agent this process is: 1 to 64 letters, digits and `.`, `_`, `+`, `-`. */
   id: string;
@@ -39,6 +40,7 @@ export interface CleoConfig {
   plugins?: (Plugin | PluginName | false | null | undefined)[];
   /** The bounds of the inbox: how much it holds, how much it does at once, how it retries. */
   inbox?: InboxOptions;
+  /** How long each part of the lifecycle may take. */
   timeouts?: KernelTimeouts;
   /** Default `info`. */
   logLevel?: LogLevel;

@@ -1,9 +1,10 @@
+/** How much the inbox takes in, how it tries again, and when a conversation is set aside. Whole numbers. */
 export interface InboxOptions {
   /** Handlers at work at once. Default 16. */
   concurrency?: number;
   /** Messages held at once, waiting or being handled. Default 1,024. */
   capacity?: number;
-  /** Characters of content held at once. Default 32 Mi. */
+  /** Characters of content held at once, 32 Mi of them. Default 33,554,432. */
   capacityBytes?: number;
   /** Messages of one conversation held at once, so that one that does not move leaves room for others. Default 128. */
   laneCapacity?: number;

@@ -7,6 +7,7 @@ import type { Plugin, StopReason } from '../plugin.ts';
 import { compose, messageOf } from './compose.ts';
 import { FakeClock } from './fake-clock.ts';
 
+/** What a {@link TestKernel} is made of: everything that a kernel takes, but for the logger. */
 export interface TestKernelConfig<T extends Transport | Plugin = MockTransport>
   extends Omit<KernelConfig, 'logger' | 'transport'> {
   /** Default: a `MockTransport`, where no plugin provides one. */
@@ -18,6 +19,7 @@ export interface TestKernelConfig<T extends Transport | Plugin = MockTransport>
   fakeClock?: boolean;
 }
 
+/** A kernel for a test, and what can be seen and done from outside. */
 export interface TestKernel<T extends Transport | Plugin = MockTransport> extends AsyncDisposable {
   readonly kernel: Kernel;
   /** What the plugins send and poll through. */
