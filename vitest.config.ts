@@ -21,7 +21,9 @@ export default defineConfig({
     maxWorkers: availableParallelism() + 1,
     // Some start a dozen processes; on a busy machine each takes a second.
     testTimeout: 40_000,
-    hookTimeout: 15_000,
+    hookTimeout: 40_000,
+    setupFiles: [join(import.meta.dirname, 'test/support/patience.ts')],
+    expect: { poll: { timeout: 20_000 } },
     projects: [
       // To load everything anew for each file took a fifth of the time.
       {

@@ -1,3 +1,6 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { errorEnvelopeSchema } from '@cleocode/contracts';
 import { describe, expect, it, vi } from 'vitest';
 import { exchange, RawClient } from './raw.test.kit.ts';
@@ -259,12 +262,14 @@ describe('slow clients', () => {
     const content = 'x'.repeat(1024 * 1024);
     for (let n = 0; n < 8; n++) await dock.send('bob', 'ann', { content });
     const { authorization } = as('ann');
+    const accepted = acceptedSocket();
     const client = new RawClient(port);
     client.socket.pause();
+    const cut = accepted.then((socket) => once(socket, 'close'));
     client.send(
       `GET /messages/peek HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nX-Agent-Id: ann\r\n\r\n`,
     );
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await cut;
     client.socket.resume();
     await client.closed;
     expect(client.received.length).toBeLessThan(8 * content.length);
@@ -282,3 +287,14 @@ describe('slow clients', () => {
     await vi.waitUntil(() => client.answers.length === 2);
   });
 });
+
+/** The server's end of the next connection to any server of this process. */
+function acceptedSocket(): Promise<Socket> {
+  return new Promise((resolve) => {
+    const onSocket = (message: unknown) => {
+      unsubscribe('net.server.socket', onSocket);
+      resolve((message as { socket: Socket }).socket);
+    };
+    subscribe('net.server.socket', onSocket);
+  });
+}
