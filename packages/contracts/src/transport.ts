@@ -39,7 +39,7 @@ export interface PollOptions extends RequestOptions {
    * end a page of large messages early. Default 50, at most 200.
    */
   limit?: number;
-  /** A message id: only what came after it. Kept from the seed; prefer {@link afterSeq}. */
+  /** A message id: only what came after it. For transports of the earlier runtime; prefer `afterSeq`. */
   since?: string;
   /** Only messages whose `seq` is greater. Exclusive, exact, ascending. */
   afterSeq?: number;
@@ -85,7 +85,7 @@ export interface AgentPresence {
 }
 
 /**
- * How messages reach and leave an agent. The required members are those of the seed, so a transport written for it
+ * How messages reach and leave an agent. The required members are those of the earlier runtime, so a transport written for it
  * still works; the optional ones are capabilities, and a service whose transport lacks one stands down and says so.
  *
  * Errors are `CleoError`s; `retryable` and `retryAfterMs` tell a caller what to do. An HTTP error is never an empty list.

@@ -3,7 +3,7 @@ import { CleoError } from './errors.ts';
 import { WIRE_ERRORS, WireError, type WireErrorCode } from './wire.ts';
 
 /**
- * What a server announces in `GET /health` beyond the recorded protocol. Absent means: not there. A client uses what is
+ * What a server announces in `GET /health` beyond the protocol that all have. Absent means: not there. A client uses what is
  * announced and stays correct without it.
  */
 export const serverFeaturesSchema = z.looseObject({
@@ -38,10 +38,10 @@ export const healthSchema = z.looseObject({
 /** What {@link healthSchema} reads. */
 export type Health = z.infer<typeof healthSchema>;
 
-/** What a server of the record has: nothing beyond it. */
+/** What a server has that announces nothing. */
 export const NO_FEATURES: ServerFeatures = serverFeaturesSchema.parse({});
 
-/** The body of an answer that is not a success. Both spellings of the delay are on record. */
+/** The body of an answer that is not a success. The delay comes in either spelling. */
 export const errorEnvelopeSchema = z.looseObject({
   success: z.literal(false),
   error: z.looseObject({

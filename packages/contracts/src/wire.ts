@@ -3,7 +3,7 @@ import { agentIdSchema } from './agent.ts';
 import { CleoError, type CleoErrorOptions } from './errors.ts';
 import type { ConduitMessage } from './message.ts';
 
-/** The codes of the SignalDock error envelope, with their HTTP status and category (WIRE, error table). */
+/** The codes of the SignalDock error envelope, with their HTTP status and category. */
 export const WIRE_ERRORS = {
   E_VALIDATION_SCHEMA: { status: 400, category: 'VALIDATION' },
   E_VALIDATION_MISSING_FIELD: { status: 400, category: 'VALIDATION' },

@@ -23,9 +23,9 @@ const options = z.strictObject({
   connectTimeoutMs: milliseconds.optional(),
   /** The deadline of each poll that catches up with the stream, in milliseconds. */
   timeoutMs: milliseconds.default(10_000),
-  /** Puts the key into the query of the stream's URL, for a server that reads it nowhere else. It may end in its log. */
+  /** Puts the key into the query of the stream's URL, for a server that reads it nowhere else. It may end in its log. Default `false`. */
   authInQuery: z.boolean().optional(),
-  /** Allows plain http to another machine. Only where nobody else can listen on the way. */
+  /** Allows plain http to another machine. Only where nobody else can listen on the way. Default `false`. */
   allowInsecure: z.boolean().optional(),
   /** PEM certificates to trust instead of the public ones. */
   ca: pem.or(z.array(pem)).optional(),

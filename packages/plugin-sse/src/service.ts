@@ -30,7 +30,7 @@ export interface SseConnectionOptions extends StreamAddress, StreamSettings {
 /** How the stream does, and whether anybody works on it. */
 export interface SseConnectionStatus extends StreamStatus {
   running: boolean;
-  /** As in the seed. */
+  /** As in the earlier runtime. */
   transportName: 'sse';
 }
 

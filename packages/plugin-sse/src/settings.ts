@@ -14,9 +14,9 @@ export interface StreamSettings {
   watchdogMs?: number | undefined;
   /** Milliseconds until there must be an answer. Default 10,000. */
   connectTimeoutMs?: number | undefined;
-  /** Puts the key into the query of the stream's URL, for a server that reads it nowhere else. It may end in its log. */
+  /** Puts the key into the query of the stream's URL, for a server that reads it nowhere else. It may end in its log. Default `false`. */
   authInQuery?: boolean | undefined;
-  /** Allows plain http to another machine. Only where nobody else can listen on the way. */
+  /** Allows plain http to another machine. Only where nobody else can listen on the way. Default `false`. */
   allowInsecure?: boolean | undefined;
   /** PEM certificates to trust instead of the public ones. */
   ca?: string | readonly string[] | undefined;

@@ -36,7 +36,7 @@ export const config = z.strictObject({
   createSseTransport: z.custom<CreateSseTransport>(isFunction, 'expected a function').optional(),
   /** Made by the caller, connected or not; it is disconnected at the end. Default: as the credential's backend needs. */
   transport: z.custom<Transport>(isTransport, 'expected a transport').optional(),
-  /** Keeps the journal beside a registry of another make. Default: in memory; the registry of a store brings its own. */
+  /** Keeps the journal beside a registry of another make. Default: in memory. The registry of a store brings its own. */
   stateDir: z.string().min(1).optional(),
   /** Where the runtime writes. Default: warnings and errors, as lines on stderr. */
   logger: z

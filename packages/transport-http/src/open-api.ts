@@ -10,7 +10,7 @@ import { Backend } from './backend.ts';
 
 /** How to reach a backend; everything has a default. */
 export interface HttpOptions {
-  /** Allows plain http to another machine. Only where nobody else can listen on the way. */
+  /** Allows plain http to another machine. Only where nobody else can listen on the way. Default `false`. */
   allowInsecure?: boolean | undefined;
   /** PEM certificates to trust instead of the public ones. */
   ca?: string | readonly string[] | undefined;

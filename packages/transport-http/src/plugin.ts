@@ -12,7 +12,7 @@ const milliseconds = z
 const pem = z.string().min(1);
 
 const options = z.strictObject({
-  /** Allows plain http to another machine. Only where nobody else can listen on the way. */
+  /** Allows plain http to another machine. Only where nobody else can listen on the way. Default `false`. */
   allowInsecure: z.boolean().optional(),
   /** PEM certificates to trust instead of the public ones. */
   ca: pem.or(z.array(pem)).optional(),

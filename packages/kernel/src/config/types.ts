@@ -36,13 +36,13 @@ export interface CleoConfig {
   agent?: string | AgentConfig;
   /** How messages reach and leave the agent. Default: chosen from the agent's credential. */
   transport?: Plugin | Transport | PluginName;
-  /** In the order they run. Falsy entries are left out: `process.env.CI ? false : poller()`. */
+  /** In the order they run. Falsy entries are left out: `process.env.CI ? false : poller()`. Default: none. */
   plugins?: (Plugin | PluginName | false | null | undefined)[];
   /** The bounds of the inbox: how much it holds, how much it does at once, how it retries. */
   inbox?: InboxOptions;
   /** How long each part of the lifecycle may take. */
   timeouts?: KernelTimeouts;
-  /** Default `info`. */
+  /** What is logged: this level and above. Default `info`. */
   logLevel?: LogLevel;
 }
 
