@@ -181,7 +181,7 @@ it('names the plugin that hangs in stop at its deadline, and ends the others', a
     ok: false,
     durationMs: expect.any(Number),
   });
-  expect(report.durationMs).toBeLessThan(500);
+  expect(report.durationMs).toBeLessThan(4_000);
   expect(sequence.slice(-4)).toEqual(['stuck deferred', 'a aborted', 'a stop (requested)', 'a deferred']);
 });
 

@@ -79,7 +79,7 @@ describe('an intake that has a stream', () => {
     proxy.reset();
     const lost = performance.now();
     await until(() => intake.state === 'fallback');
-    expect(performance.now() - lost).toBeLessThan(4_000);
+    expect(performance.now() - lost).toBeLessThan(15_000);
     expect(intake.status()).toMatchObject({
       problem: { code: 'E_TRANSPORT_UNREACHABLE', message: expect.any(String), hint: expect.any(String) },
       retryInMs: expect.any(Number),
@@ -101,7 +101,7 @@ describe('an intake that has a stream', () => {
     await until(() => intake.state === 'stale');
     await send('swallowed');
     await until(() => intake.state === 'fallback');
-    expect(performance.now() - lost).toBeLessThan(4_000);
+    expect(performance.now() - lost).toBeLessThan(15_000);
     expect(intake.status().problem?.code).toBe('E_STREAM_SILENT');
     await proxy.heal();
     await until(() => intake.state === 'live');
@@ -345,7 +345,7 @@ describe('a new key', () => {
     const refused = performance.now();
     agent.setKey(keys.bob!);
     await until(() => intake.state === 'live');
-    expect(performance.now() - refused).toBeLessThan(4_000);
+    expect(performance.now() - refused).toBeLessThan(15_000);
   });
 });
 

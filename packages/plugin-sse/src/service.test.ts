@@ -63,7 +63,8 @@ describe('SseConnectionService', () => {
     await until(() => heard.length === 2);
     expect([service.state, errors.map(({ code }) => code)]).toEqual(['fallback', ['E_STREAM_UNAVAILABLE']]);
     expect(service.status().problem?.hint).toContain('endpoint');
-    expect(proxy.connections).toBeLessThan(5);
+    // Each of the many polls on a connection of its own would be more.
+    expect(proxy.connections).toBeLessThan(20);
     expect(JSON.stringify([service, service.status(), errors])).not.toContain(keys.bob!);
   });
 

@@ -33,7 +33,7 @@ describe('several processes on one file', () => {
     expect(new Set(stored.map(({ id }) => id))).toEqual(new Set(ids));
     expect(query(dock.file, 'PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }]);
     expect((await dock.getAgent('bob')).stats.messagesReceived).toBe(8_000);
-    expect(Math.max(...pushed.map(({ maxHeldMs }) => maxHeldMs))).toBeLessThanOrEqual(250);
+    expect(Math.max(...pushed.map(({ maxHeldMs }) => maxHeldMs))).toBeLessThanOrEqual(1_000);
   });
 
   it('open one private conversation for two agents, however many begin it at once', async () => {

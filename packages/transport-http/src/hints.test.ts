@@ -54,5 +54,5 @@ describe('the rate limit', () => {
 });
 
 it('the time of a server that tells none is ours', () => {
-  expect(Math.abs(serverTime({ date: 'yesterday' }) - Date.now())).toBeLessThan(1_000);
+  expect(Math.abs(serverTime({ date: 'yesterday' }) - Date.now())).toBeLessThan(60_000);
 });

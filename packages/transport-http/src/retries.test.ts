@@ -124,7 +124,7 @@ describe('a backend in trouble', () => {
       code: 'E_INTERNAL_SERVICE',
       retryAfterMs: 30_000,
     });
-    expect(performance.now() - begin).toBeLessThan(3_000);
+    expect(performance.now() - begin).toBeLessThan(15_000);
     expect(server.received).toHaveLength(1);
   });
 

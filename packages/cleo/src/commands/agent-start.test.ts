@@ -216,7 +216,8 @@ describe('cleo agent start', () => {
     await agent.until('the note', () => agent.stderr.includes('Ctrl-C again') || undefined);
     const asked = performance.now();
     expect(await agent.stop('SIGINT')).toBe(130);
-    expect(performance.now() - asked).toBeLessThan(1_000);
+    // Draining would take ten seconds.
+    expect(performance.now() - asked).toBeLessThan(8_000);
     expect(agent.events.at(-1)).toMatchObject({ event: 'message' });
   });
 

@@ -115,9 +115,10 @@ describe('FaultProxy', () => {
     const { client, peer } = await pair();
     proxy.latency(200);
     const began = performance.now();
-    client.socket.write(Buffer.alloc(768 * 1024));
-    await peer.receives('\0'.repeat(768 * 1024));
-    expect(performance.now() - began).toBeLessThan(1_000);
+    client.socket.write(Buffer.alloc(4 * 1024 * 1024));
+    await peer.receives('\0'.repeat(4 * 1024 * 1024));
+    // Each of its pieces held by itself would take over ten seconds.
+    expect(performance.now() - began).toBeLessThan(8_000);
   });
 
   it('down: resets what is open and refuses what comes, until it is healed on the same port', async () => {
@@ -262,7 +263,7 @@ describe('FaultProxy', () => {
     await client.receives('b'.repeat(30_000));
     const ms = performance.now() - began;
     expect(ms).toBeGreaterThanOrEqual(300);
-    expect(ms).toBeLessThan(1_500);
+    expect(ms).toBeLessThan(8_000);
   });
 
   it('heal: ends the faults it names and leaves the others', async () => {

@@ -91,7 +91,7 @@ it('stops in time while the disk is full, and gives back what is not noted as do
   await until(() => bench.eventsOf('problem').length === 1);
   const report = await bench.kernel.stop();
   expect(report).toMatchObject({ drained: false, released: [{ messageId: sent.id }], ok: true });
-  expect(report.durationMs).toBeLessThan(1_000);
+  expect(report.durationMs).toBeLessThan(8_000);
   expect(bench.transport.acked).toEqual([]);
 });
 
@@ -103,7 +103,7 @@ it('stops in time when the journal never answers', async () => {
   bench.receive(sent);
   const report = await bench.kernel.stop();
   expect(report).toMatchObject({ drained: false, released: [{ messageId: sent.id }], ok: true });
-  expect(report.durationMs).toBeLessThan(1_500);
+  expect(report.durationMs).toBeLessThan(8_000);
 });
 
 it('says in the log what keeps the inbox from working, and when it works again', async () => {

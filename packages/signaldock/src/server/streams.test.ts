@@ -166,7 +166,7 @@ describe('close', () => {
     looking.resolve();
     await closed;
     expect(performance.now() - started).toBeGreaterThan(900);
-    expect(performance.now() - started).toBeLessThan(3_000);
+    expect(performance.now() - started).toBeLessThan(15_000);
     expect(response.destroyed).toBe(true);
   });
 
