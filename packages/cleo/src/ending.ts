@@ -107,7 +107,7 @@ export class Ending {
     this.#slow = setTimeout(() => {
       const again = this.#output.detached ? '' : ' Ctrl-C again ends it at once.';
       this.#output.note(`Stopping: waiting for what is being handled.${again}`);
-    }, SLOW_STOP_MS);
+    }, SLOW_STOP_MS).unref();
     void this.reached.then(() => clearTimeout(this.#slow));
     for (const one of this.#running) this.stop(one, reason);
   }

@@ -84,6 +84,8 @@ export interface InboxStats {
   problems: (Problem & { sinceMs: number })[];
   /** Conversations that are set aside, and what to do about it; absent while there is none. */
   aside?: Problem & { conversations: number };
+  /** Plugins whose handlers have lately kept the whole process from running, and what to do about it; absent while there is none. */
+  blocking?: Problem;
 }
 
 /**

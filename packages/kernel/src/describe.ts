@@ -1,6 +1,6 @@
 import type { Phase } from './errors.ts';
 import type { MessageFigures } from './figures.ts';
-import type { Hooks } from './hooks.ts';
+import { HOOK_NAMES, type Hooks } from './hooks.ts';
 import type { KernelState } from './kernel.ts';
 import type { HookName } from './plugin.ts';
 import type { PluginHost } from './plugin-host.ts';
@@ -28,8 +28,6 @@ export interface KernelDescription {
   handlesMessages: boolean;
 }
 
-const HOOKS: readonly HookName[] = ['init', 'start', 'message', 'stop'];
-
 export function describePlugins(
   hosts: readonly PluginHost[],
   hooks: Hooks,
@@ -38,7 +36,7 @@ export function describePlugins(
     handlesMessages: hooks.handlesMessages,
     plugins: hosts.map((host) => {
       const { version, requires = {}, optional = {}, late = {}, provides = [] } = host.plugin.definition;
-      const own = HOOKS.flatMap((hook) => hooks.entries(hook)).filter(
+      const own = HOOK_NAMES.flatMap((hook) => hooks.entries(hook)).filter(
         (one) => one.plugin === host.name && !one.internal,
       );
       const counts: Partial<Record<HookName, number>> = {};

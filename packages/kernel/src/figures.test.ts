@@ -25,7 +25,7 @@ it('counts the calls of a plugin, retries included, and says how long one took o
   await kernel.start();
   await kernel.dispatch({ id: 'm1', from: 'ada', content: 'x', timestamp: '' });
   const worker = kernel.describe().plugins.find(({ name }) => name === 'worker');
-  expect(worker!.messages).toEqual({ count: 2, meanMs: expect.any(Number) });
+  expect(worker!.messages).toEqual({ count: 2, failed: 1, meanMs: expect.any(Number) });
   await kernel.stop();
 });
 

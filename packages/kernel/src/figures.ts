@@ -4,6 +4,8 @@ import type { HookEntry } from './hooks.ts';
 export interface MessageFigures {
   /** Calls of its handlers: each retry is one more. */
   count: number;
+  /** Calls that failed or did not settle in time; absent while none has. */
+  failed?: number;
   /** Milliseconds from a call until it settled, on average; absent before the first has. */
   meanMs?: number;
 }
@@ -15,11 +17,21 @@ const THEN_EVERY = 16;
 /** Counts the calls of one plugin's message handlers, and times some of them. */
 export class Figures {
   #count = 0;
+  #failed = 0;
   #timed = 0;
   #ms = 0;
 
   get messages(): MessageFigures {
-    return { count: this.#count, ...(this.#timed > 0 && { meanMs: this.#ms / this.#timed }) };
+    return {
+      count: this.#count,
+      ...(this.#failed > 0 && { failed: this.#failed }),
+      ...(this.#timed > 0 && { meanMs: this.#ms / this.#timed }),
+    };
+  }
+
+  /** A call has failed, as the inbox sees it: also one that is still under way when its time is over. */
+  failed(): void {
+    this.#failed += 1;
   }
 
   /** The same handler, observed. It is called once for each call, and what it answers is handed on as it is. */

@@ -1,6 +1,8 @@
 import { AsyncSeriesHook } from 'tapable';
 import type { HookName } from './plugin.ts';
 
+export const HOOK_NAMES = ['init', 'start', 'message', 'stop'] as const satisfies HookName[];
+
 /** `first` and `last` are the kernel's own, around what a plugin adds. */
 const BANDS = { first: 0, pre: 1, normal: 2, post: 3, last: 4 } as const;
 
@@ -15,6 +17,8 @@ export interface HookEntry {
   readonly handler: (argument: never) => unknown;
   /** The handler's own deadline, where it named one. */
   readonly timeoutMs: number | undefined;
+  /** Hears of each message that it failed. */
+  readonly failed?: () => void;
   /** The kernel's own: not the plugin's to answer for. */
   readonly internal?: boolean;
   /** Turned off by the function that `on` returned; a run that has begun skips it. */

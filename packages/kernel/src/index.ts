@@ -17,4 +17,5 @@ export { createKernel } from './kernel.ts';
 export * from './logger.ts';
 export { packageVersion } from './package-version.ts';
 export * from './plugin.ts';
+export { type OldName, type Renaming, type Renamings, withNewNames } from './renamed.ts';
 export * from './state-dir.ts';

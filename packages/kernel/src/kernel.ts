@@ -11,6 +11,7 @@ import { Lifecycle } from './lifecycle.ts';
 import { type Logger, redacting } from './logger.ts';
 import type { Plugin, StopReason } from './plugin.ts';
 import type { Forced, PluginHost } from './plugin-host.ts';
+import { type OldName, warnOfOldName } from './renamed.ts';
 import { Services } from './services.ts';
 import { plan } from './set-up.ts';
 import { timeoutsWithDefaults } from './timeouts.ts';
@@ -28,6 +29,8 @@ export interface KernelConfig {
   timeouts?: KernelTimeouts | undefined;
   /** Default: warnings and errors, as lines on stderr. */
   logger?: Logger | undefined;
+  /** What `loadConfig` has found in the file under an old name: the kernel warns of it. */
+  oldNames?: readonly OldName[] | undefined;
 }
 
 /** How a stop went. */
@@ -36,8 +39,11 @@ export interface StopReport {
   reason: StopReason;
   /** Every message that was being handled finished. */
   drained: boolean;
-  /** Messages given up at the drain deadline; they come again at the next start. Waiting ones are not listed. */
-  released: { messageId: string }[];
+  /**
+   * Messages given up at the drain deadline, each with the plugin that was at it; they come again at the next start. Waiting ones
+   * are not listed.
+   */
+  released: { messageId: string; plugin?: string }[];
   /** Plugins that failed or hung while ending. */
   forced: { plugin: string; phase: Phase; error: string }[];
   /** Nothing was forced. */
@@ -150,6 +156,7 @@ class PluginKernel implements Kernel {
   }
 
   async #prepare(): Promise<void> {
+    for (const old of this.#config.oldNames ?? []) warnOfOldName(this.#logger, 'option', old);
     const planned = await plan(this.#config, {
       hooks: this.#hooks,
       services: this.#services,

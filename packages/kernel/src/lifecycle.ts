@@ -69,7 +69,11 @@ export class Lifecycle {
     };
     await this.#hooks.run('stop', reason, run);
     for (const { plugin, error } of forced)
-      this.#logger.error('a plugin did not end cleanly', { plugin, error: errorText(error) });
+      this.#logger.error('a plugin did not end cleanly', {
+        plugin,
+        error: errorText(error),
+        hint: (error as KernelError).hint,
+      });
     return forced;
   }
 

@@ -2,21 +2,35 @@ import { errorText, withDeadline } from '@cleocode/contracts';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { KernelError } from './errors.ts';
 import type { Plugin } from './plugin.ts';
+import { givenTwice, type OldName, withNewNames } from './renamed.ts';
 
 /**
  * Checks a plugin's options against its schema, which has `timeoutMs` to answer, and gives what the schema makes of them.
- * Throws `E_PLUGIN_OPTIONS` whose message has one line per fault: `plugins[2] (@acme/cleo-plugin-x).everyMs: expected number`.
+ * `onOldName` hears of each option that is called by an old name. Throws `E_PLUGIN_OPTIONS` whose message has one line per fault:
+ * `plugins[2] (@acme/cleo-plugin-x).everyMs: expected number`.
  */
-export async function validateOptions(plugin: Plugin, place: string, timeoutMs: number): Promise<unknown> {
+export async function validateOptions(
+  plugin: Plugin,
+  place: string,
+  timeoutMs: number,
+  onOldName: (old: OldName) => void,
+): Promise<unknown> {
   const { name, options: schema } = plugin.definition as { name: string; options?: StandardSchemaV1 };
   const where = `${place} (${name})`;
+  const { value: given, old, twice } = withNewNames(plugin.options, plugin.definition.renamedOptions);
   if (!schema) {
     if (plugin.options === undefined || isEmpty(plugin.options)) return undefined;
     throw failure(name, [`${where}: takes no options`]);
   }
+  if (twice.length > 0)
+    throw failure(
+      name,
+      twice.map((one) => `${where}.${one.from}: ${givenTwice(one)}`),
+    );
+  for (const one of old) onOldName(one);
   // A schema is anyone's: it may throw, or ask a server that does not answer.
   const result = await withDeadline(
-    (async () => schema['~standard'].validate(plugin.options ?? {}))(),
+    (async () => schema['~standard'].validate(given ?? {}))(),
     timeoutMs,
     () => new Error(`the check did not end within ${timeoutMs} ms`),
   ).catch((cause) => {

@@ -1,9 +1,11 @@
 import { CleoError, errorText, isThenable, type ServiceRef, withDeadline } from '@cleocode/contracts';
+import { nearest } from './config/nearest.ts';
 import { KernelError, type Phase } from './errors.ts';
 import { Figures } from './figures.ts';
-import type { HookEntry, Hooks } from './hooks.ts';
+import { HOOK_NAMES, type HookEntry, type Hooks } from './hooks.ts';
 import type { Logger } from './logger.ts';
 import type { HookName, HookOptions, KernelHooks, Plugin, PluginContext } from './plugin.ts';
+import { RENAMED_HOOKS, warnOfOldName } from './renamed.ts';
 import type { Services } from './services.ts';
 import { SupervisedTask } from './supervisor.ts';
 
@@ -37,6 +39,8 @@ export class PluginHost {
   readonly #defers: (() => void | Promise<void>)[] = [];
   /** How many it has ever added. */
   readonly #handlers: Partial<Record<HookName, number>> = {};
+  /** Old names of hooks that it was told of. */
+  readonly #warned = new Set<string>();
   #inSetup = false;
   #initialized = false;
   #disposed = false;
@@ -178,7 +182,8 @@ export class PluginHost {
     task.start();
   }
 
-  #on<H extends HookName>(hook: H, handler: KernelHooks[H], { order, timeoutMs }: HookOptions): () => void {
+  #on<H extends HookName>(name: H, handler: KernelHooks[H], { order, timeoutMs }: HookOptions): () => void {
+    const hook = this.#hookCalled(name);
     const begun = this.#parts.hooks.tooLate(hook);
     if (begun)
       throw new KernelError(
@@ -197,11 +202,29 @@ export class PluginHost {
       nth: this.#handlers[hook],
       handler: hook === 'message' ? this.figures.observing(handler) : handler,
       timeoutMs,
+      failed: () => this.figures.failed(),
       active: true,
     };
     const remove = this.#parts.hooks.add(entry, this.position);
     if (hook === 'message') this.#parts.onHandlersChanged();
     return remove;
+  }
+
+  /** The hook by the name it has now. A plugin in JavaScript may write anything. */
+  #hookCalled(name: string): HookName {
+    const renaming = Object.hasOwn(RENAMED_HOOKS, name) ? RENAMED_HOOKS[name] : undefined;
+    if (renaming && !this.#warned.has(name)) {
+      this.#warned.add(name);
+      warnOfOldName(this.logger, 'hook', { from: name, ...renaming });
+    }
+    const hook = HOOK_NAMES.find((one) => one === (renaming?.to ?? name));
+    if (hook) return hook;
+    const near = nearest(String(name), HOOK_NAMES);
+    throw new KernelError('E_PLUGIN_INVALID', `${this.name}: there is no hook "${name}"`, {
+      plugin: this.name,
+      ...(this.#inSetup && { phase: 'setup' }),
+      hint: near ? `Did you mean "${near}"?` : `The hooks are ${HOOK_NAMES.join(', ')}.`,
+    });
   }
 
   #provide(ref: ServiceRef<unknown>, implementation: unknown): void {
@@ -239,6 +262,10 @@ export function blame(error: unknown, plugin: string, phase: Phase): KernelError
     phase,
     cause: error,
     // What helps against the one helps against the other.
-    ...(CleoError.is(error) && error.hint !== undefined && { hint: error.hint }),
+    hint:
+      (CleoError.is(error) ? error.hint : undefined) ??
+      (phase === 'stop'
+        ? `Everything else has ended. Tell whoever makes ${plugin}.`
+        : `See what it misses. To start without it, take ${plugin} out of the plugins.`),
   });
 }

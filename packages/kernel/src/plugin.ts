@@ -1,6 +1,7 @@
 import type { ConduitMessage, ServiceOf, ServiceRef } from '@cleocode/contracts';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { Logger } from './logger.ts';
+import type { Renamings } from './renamed.ts';
 
 const brand = Symbol.for('@cleocode/plugin');
 
@@ -124,6 +125,11 @@ export interface PluginDefinition<
   apiVersion: typeof API_VERSION;
   /** Any Standard Schema; zod's `strictObject` tells a user about a misspelt option. Without it, options are refused. */
   options?: StandardSchemaV1<Input, Output>;
+  /**
+   * Options that had another name in an earlier version: `{ every: { to: 'everyMs', since: '1.2.0' } }`. Who still writes the old
+   * one is warned once, and the schema sees the new one. Both at once are refused.
+   */
+  renamedOptions?: Renamings;
   /** Services that must exist. */
   requires?: Requires;
   /** Services used when they exist. */
@@ -170,7 +176,12 @@ export function definePlugin<
 
 /** Whether a value is a plugin with its options, of this or another copy of the kernel. */
 export function isPlugin(value: unknown): value is Plugin {
-  return typeof value === 'object' && value !== null && brand in value;
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    brand in value &&
+    typeof (value as Partial<Plugin>).definition === 'object'
+  );
 }
 
 /** Whether a value is what {@link definePlugin} returns: to be called with options. */

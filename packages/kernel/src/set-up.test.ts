@@ -1,7 +1,8 @@
 import * as contracts from '@cleocode/contracts';
 import { defineService, services } from '@cleocode/contracts';
 import { expect, it, vi } from 'vitest';
-import { type KernelConfig, KernelError, type Plugin } from './index.ts';
+import { parseConfig } from './config/schema.ts';
+import { type KernelConfig, KernelError, type Plugin, packageVersion } from './index.ts';
 import { define, gate, kernelOf, never, plugin, recordLogs, rejection } from './kernel.test.kit.ts';
 
 interface Clock {
@@ -188,16 +189,88 @@ it('lets a plugin take the place of the journal and of the configured agent', as
   expect(log.at('info')).toEqual([]);
 });
 
-it('refuses a plugin written for another plugin API, with both versions', async () => {
-  expect(await failureOf({ plugins: [define({ name: 'future', apiVersion: 2 as never })()] })).toMatchObject({
+const here = `this kernel (${packageVersion(import.meta.url)}) speaks 1`;
+
+it.each([
+  [
+    'a newer',
+    2,
+    `acme 3.1.0 is written for plugin API 2, ${here}`,
+    'Install a newer @cleocode/kernel, or a version of acme 3.1.0 for plugin API 1.',
+  ],
+  [
+    'an older',
+    0,
+    `acme 3.1.0 is written for plugin API 0, ${here}`,
+    'Install a newer version of acme, for plugin API 1.',
+  ],
+  [
+    'no',
+    undefined,
+    `acme 3.1.0 does not say which plugin API it is written for, ${here}`,
+    'Whoever made it adds "apiVersion: 1" to its definition, a number.',
+  ],
+  [
+    'an unreadable',
+    '1',
+    `acme 3.1.0 does not say which plugin API it is written for, ${here}`,
+    'Whoever made it adds "apiVersion: 1" to its definition, a number.',
+  ],
+])(
+  'refuses a plugin of %s plugin API, with both versions and what to do',
+  async (_, apiVersion, message, hint) => {
+    const setup = vi.fn();
+    const plugin = define({ name: 'acme', version: '3.1.0', apiVersion: apiVersion as 1, setup });
+    expect(await failureOf({ plugins: [clockPlugin(), plugin()] })).toMatchObject({
+      code: 'E_PLUGIN_API_VERSION',
+      message,
+      hint,
+      plugin: 'acme',
+      phase: 'setup',
+      details: { apiVersion, spoken: 1, kernel: packageVersion(import.meta.url) },
+    });
+    expect(setup).not.toHaveBeenCalled();
+  },
+);
+
+it('looks at the plugin API before anything else, and at what another copy of the package made', async () => {
+  const foreign = (definition: object) =>
+    ({ [Symbol.for('@cleocode/plugin')]: true, definition, options: undefined }) as unknown as Plugin;
+  // What a definition of that interface looks like, nobody knows.
+  expect(await failureOf({ plugins: [foreign({ apiVersion: 2, id: 'acme', requires: 7 })] })).toMatchObject({
     code: 'E_PLUGIN_API_VERSION',
-    message: 'future is written for plugin API 2, this kernel speaks 1',
-    hint: 'Upgrade @cleocode/kernel.',
-    plugin: 'future',
+    message: `plugins[0] is written for plugin API 2, ${here}`,
+    hint: 'Install a newer @cleocode/kernel, or a version of plugins[0] for plugin API 1.',
   });
-  expect(await failureOf({ plugins: [define({ name: 'past', apiVersion: 0 as never })()] })).toMatchObject({
-    code: 'E_PLUGIN_API_VERSION',
-    hint: 'Install a newer version of past.',
+  const setup = vi.fn();
+  await kernelOf({ plugins: [foreign({ name: 'p', version: '1.0.0', apiVersion: 1, setup })] }).start();
+  expect(setup).toHaveBeenCalledOnce();
+});
+
+it('says of a definition what makes it a plugin', async () => {
+  const definition = { name: 'p', version: '1.0.0', apiVersion: 1, setup() {} };
+  expect(await failureOf({ plugins: [definition as never] })).toMatchObject({
+    code: 'E_PLUGIN_INVALID',
+    message: 'plugins[0] is not a plugin',
+    hint: 'It is a definition: give it to definePlugin, and call what that returns.',
+  });
+  expect(() => parseConfig({ plugins: [definition] }, { label: 'config' })).toThrow(
+    "config: plugins[0]: expected a plugin, a name or [name, options], got a plugin's definition; make it one: definePlugin(definition)()",
+  );
+});
+
+it.each([
+  ['mesage', 'Did you mean "message"?'],
+  ['toString', 'The hooks are init, start, message, stop.'],
+])('refuses a handler for the hook "%s", which there is not', async (hook, hint) => {
+  expect(
+    await failureOf({ plugins: [plugin('acme', (ctx) => void ctx.on(hook as 'start', () => {}))] }),
+  ).toMatchObject({
+    code: 'E_PLUGIN_INVALID',
+    message: `acme: there is no hook "${hook}"`,
+    hint,
+    plugin: 'acme',
+    phase: 'setup',
   });
 });
 

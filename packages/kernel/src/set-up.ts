@@ -1,4 +1,5 @@
 import { type Inbox, type ServiceRef, services } from '@cleocode/contracts';
+import { isDefinition } from './config/describe-value.ts';
 import { isTransport } from './config/schema.ts';
 import type { AgentConfig } from './config/types.ts';
 import { KernelError } from './errors.ts';
@@ -6,8 +7,10 @@ import { orderPlugins } from './graph.ts';
 import { MemoryJournal } from './inbox/memory-journal.ts';
 import type { KernelConfig } from './kernel.ts';
 import { validateOptions } from './options.ts';
-import { API_VERSION, isPlugin, isPluginFactory, type Plugin } from './plugin.ts';
+import { packageVersion } from './package-version.ts';
+import { API_VERSION, isPlugin, isPluginFactory, type Plugin, type PluginDefinition } from './plugin.ts';
 import { type HostParts, PluginHost } from './plugin-host.ts';
+import { warnOfOldName } from './renamed.ts';
 import { KERNEL } from './services.ts';
 import { staticAgent } from './static-agent.ts';
 import { transportPlugin } from './transport-plugin.ts';
@@ -57,11 +60,13 @@ export async function plan(
   refuseReplacing(candidates, builtin);
   const ordered = orderPlugins(candidates, builtin);
   const planned: Planned[] = [];
-  for (const [position, { name, plugin, place }] of ordered.entries())
-    planned.push({
-      options: await validateOptions(plugin, place, parts.timeoutMs),
-      host: new PluginHost(name, plugin, position, parts),
-    });
+  for (const [position, { name, plugin, place }] of ordered.entries()) {
+    const host = new PluginHost(name, plugin, position, parts);
+    const options = await validateOptions(plugin, place, parts.timeoutMs, (old) =>
+      warnOfOldName(host.logger, 'option', old),
+    );
+    planned.push({ host, options });
+  }
   return planned;
 }
 
@@ -93,19 +98,12 @@ function check(plugin: unknown, place: string): asserts plugin is Plugin {
       phase: 'setup',
       hint: isPluginFactory(plugin)
         ? `Call it: ${place} is a plugin factory, as in poller({ intervalMs: 5000 }).`
-        : 'Use what definePlugin returned, called with its options.',
+        : isDefinition(plugin)
+          ? 'It is a definition: give it to definePlugin, and call what that returns.'
+          : 'Use what definePlugin returned, called with its options.',
     });
-  const { name, apiVersion, setup, requires, optional, late, provides } = plugin.definition;
-  if (apiVersion !== API_VERSION)
-    throw new KernelError(
-      'E_PLUGIN_API_VERSION',
-      `${name} is written for plugin API ${apiVersion}, this kernel speaks ${API_VERSION}`,
-      {
-        plugin: name,
-        phase: 'setup',
-        hint: apiVersion > API_VERSION ? 'Upgrade @cleocode/kernel.' : `Install a newer version of ${name}.`,
-      },
-    );
+  checkVersion(plugin.definition, place);
+  const { name, setup, requires, optional, late, provides } = plugin.definition;
   if (typeof name !== 'string' || name === '' || typeof setup !== 'function')
     throw new KernelError(
       'E_PLUGIN_INVALID',
@@ -123,6 +121,33 @@ function check(plugin: unknown, place: string): asserts plugin is Plugin {
           phase: 'setup',
           hint: 'Use a token that defineService made; look for a misspelt name.',
         });
+}
+
+/** First of all: what else the definition of another interface may hold, nobody knows. */
+function checkVersion({ name, version, apiVersion }: PluginDefinition, place: string): void {
+  if (apiVersion === API_VERSION) return;
+  const known = typeof name === 'string' && name !== '';
+  const who = known ? `${name}${typeof version === 'string' ? ` ${version}` : ''}` : place;
+  const kernel = packageVersion(import.meta.url);
+  const refused = (message: string, hint: string) =>
+    new KernelError('E_PLUGIN_API_VERSION', message, {
+      ...(known && { plugin: name }),
+      phase: 'setup',
+      hint,
+      details: { apiVersion, spoken: API_VERSION, kernel },
+    });
+  const here = `this kernel (${kernel}) speaks ${API_VERSION}`;
+  if (!Number.isInteger(apiVersion))
+    throw refused(
+      `${who} does not say which plugin API it is written for, ${here}`,
+      `Whoever made it adds "apiVersion: ${API_VERSION}" to its definition, a number.`,
+    );
+  throw refused(
+    `${who} is written for plugin API ${apiVersion}, ${here}`,
+    apiVersion > API_VERSION
+      ? `Install a newer @cleocode/kernel, or a version of ${who} for plugin API ${API_VERSION}.`
+      : `Install a newer version of ${known ? name : who}, for plugin API ${API_VERSION}.`,
+  );
 }
 
 function refuseReplacing(candidates: readonly Candidate[], builtin: readonly string[]): void {

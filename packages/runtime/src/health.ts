@@ -53,7 +53,7 @@ export interface AgentHealth {
     /** Since the latest proof that messages arrive, by stream or poll; absent before the first. */
     lastReceiveAgeMs?: number;
   };
-  inbox: Omit<InboxStats, 'problems' | 'aside'> & {
+  inbox: Omit<InboxStats, 'problems' | 'aside' | 'blocking'> & {
     /** Conversations that are set aside; absent while there is none. */
     aside?: number;
   };
@@ -72,7 +72,7 @@ export interface AgentHealth {
 /** Asks everybody who knows. Cheap, and changes nothing. */
 export function agentHealth(sources: HealthSources): AgentHealth {
   const { agent, transport, inbox, realtime } = sources;
-  const { problems: inInbox, aside, ...counts } = inbox.stats();
+  const { problems: inInbox, aside, blocking, ...counts } = inbox.stats();
   const intake = sources.intake?.health();
   const told = sources.presence?.status();
   const rotation = sources.keyRotation?.status();
@@ -87,6 +87,7 @@ export function agentHealth(sources: HealthSources): AgentHealth {
     ...(told?.lastError ? [as(unseen ? 'error' : 'warning', told.lastError)] : []),
     ...(intake?.problem ? [as(live ? 'warning' : 'error', intake.problem)] : []),
     ...(aside ? [as('warning', problemOnly(aside))] : []),
+    ...(blocking ? [as('warning', blocking)] : []),
     ...(rotation?.problem ? [as('warning', rotation.problem)] : []),
     ...(realtime?.problem && !live ? [as('warning', realtime.problem)] : []),
   ];

@@ -5,6 +5,7 @@ import { failureOf } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { selfCommand } from '../self-command.ts';
 import { type State, withState } from '../state.ts';
+import { comingAgain } from '../stop/coming-again.ts';
 import { noneRuns, type Signal, type Stopped, stopAgent } from '../stop/stop-agent.ts';
 import { printable } from '../terminal-text.ts';
 import { UsageError } from '../usage-error.ts';
@@ -93,7 +94,7 @@ function describe(
         : 'what it had in hand comes again at the next start'
       : drained
         ? 'everything in hand was finished'
-        : `${released.length} ${released.length === 1 ? 'message' : 'messages'} will come again`,
+        : comingAgain(released),
   ];
   const faults = forced.map(
     ({ plugin, error }) =>

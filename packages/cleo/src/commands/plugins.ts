@@ -88,9 +88,12 @@ function told({ name, state, restarts }: Plugin['tasks'][number]): string {
 function times({ ms, messages }: Plugin): string {
   const phases = Object.entries(ms).map(([phase, taken]) => `${phase} ${milliseconds(taken)}`);
   if (!messages || messages.count === 0) return phases.join(', ');
-  const { count, meanMs } = messages;
+  const { count, failed = 0, meanMs } = messages;
   const each = meanMs === undefined ? '' : ` of ${milliseconds(meanMs)}`;
-  return [...phases, `${count} ${count === 1 ? 'message' : 'messages'}${each}`].join(', ');
+  return [
+    ...phases,
+    `${count} ${count === 1 ? 'message' : 'messages'}${each}${failed > 0 ? `, ${failed} failed` : ''}`,
+  ].join(', ');
 }
 
 /** Three digits say enough. */

@@ -1,5 +1,5 @@
 import { errorText, maskSecrets, withDeadline } from '@cleocode/contracts';
-import type { Plugin } from '@cleocode/kernel';
+import { type Plugin, withNewNames } from '@cleocode/kernel';
 import type { Configuration } from '../configuration.ts';
 import { type Setting, setting } from './origins.ts';
 
@@ -51,7 +51,8 @@ function inFile(plugin: Plugin, { config: { plugins, transport } }: Configuratio
 }
 
 /** A plugin's options as its schema makes them, its defaults filled in. Rejects with what the schema refuses. */
-export async function resolvedOptions({ definition, options }: Plugin): Promise<unknown> {
+export async function resolvedOptions({ definition, options: given }: Plugin): Promise<unknown> {
+  const options = withNewNames(given, definition.renamedOptions).value;
   const schema = (definition as { options?: Schema }).options;
   if (!schema) return options;
   const result = await withDeadline(

@@ -45,7 +45,8 @@ export type AgentEvent =
   | { event: 'realtime'; agentId: string; state: RealtimeState; problem?: Problem | undefined }
   /** The backend refuses the key, or takes it again; or another one is in use from now on. */
   | ({ event: 'auth'; agentId: string } & AuthEvent)
-  | ({ event: 'stopped'; agentId: string } & Pick<
+  /** `leftOpen`: what keeps the process alive that its agents did not find there, by the names of Node; absent when nothing does. */
+  | ({ event: 'stopped'; agentId: string; leftOpen?: string[] } & Pick<
       StopReport,
       'reason' | 'drained' | 'released' | 'forced' | 'ok'
     >);

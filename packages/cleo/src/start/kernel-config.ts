@@ -32,7 +32,7 @@ export interface KernelConfigOptions {
  */
 export async function kernelConfig(options: KernelConfigOptions): Promise<KernelConfig> {
   const { stateDir, credential, loaded, flags = {}, handlers = [] } = options;
-  const { agent, transport, plugins, inbox, timeouts } = loaded.config;
+  const { agent, transport, plugins, inbox, timeouts, oldNames } = loaded.config;
   const isGivenKey = agent?.id === credential.agentId && agent.apiKey !== undefined;
   const pollInterval = flags.pollInterval ?? loaded.environment?.pollInterval;
   const rotates = plugins.some(({ definition }) => definition.name === ROTATION);
@@ -55,6 +55,7 @@ export async function kernelConfig(options: KernelConfigOptions): Promise<Kernel
     }),
     inbox,
     timeouts,
+    oldNames,
   };
 }
 

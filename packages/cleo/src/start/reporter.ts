@@ -1,5 +1,6 @@
 import type { Output } from '../output.ts';
 import { selfCommand } from '../self-command.ts';
+import { comingAgain } from '../stop/coming-again.ts';
 import { excerpt, printable } from '../terminal-text.ts';
 import type { AgentEvent } from './events.ts';
 
@@ -72,14 +73,15 @@ export function describer(output: Output, { named, whole }: ReporterOptions): (e
         return '';
     }
   };
-  const stopped = ({ agentId, drained, released, forced }: AgentEvent & { event: 'stopped' }): string => {
-    const end = drained
-      ? 'everything in hand was finished'
-      : `${count(released.length, 'message')} will come again`;
+  const stopped = ({ agentId, drained, released, forced, leftOpen }: AgentEvent & { event: 'stopped' }) => {
+    const end = drained ? 'everything in hand was finished' : comingAgain(released);
     const faults = forced.map(
       ({ plugin, error }) => `\n${bad('✗')} ${plugin} did not end cleanly: ${printable(error)}`,
     );
-    return `${faint('■')} ${agentId} stopped ${faint(`(${end})`)}${faults.join('')}`;
+    const left = leftOpen
+      ? `\n${bad('!')} some plugin left open: ${leftOpen.join(', ')}. The process ends all the same; the tests of pluginContract tell whose it is.`
+      : '';
+    return `${faint('■')} ${agentId} stopped ${faint(`(${end})`)}${faults.join('')}${left}`;
   };
   return (event) => {
     const text = body(event);

@@ -20,6 +20,7 @@ import type { Output } from '../output.ts';
 import { selfCommand } from '../self-command.ts';
 import { ownVersion } from '../version.ts';
 import type { AgentEvent } from './events.ts';
+import { agentBegins } from './left-open.ts';
 import { type Report, reporter } from './reporter.ts';
 import { showPlugin } from './show-plugin.ts';
 
@@ -48,7 +49,8 @@ export interface AgentStatus extends AgentHealth {
   state: KernelState;
   pid: number;
   uptimeMs: number;
-  plugins: Pick<KernelDescription['plugins'][number], 'name' | 'version' | 'tasks'>[];
+  /** `failed`: calls of its message handlers that failed; absent while none has. */
+  plugins: (Pick<KernelDescription['plugins'][number], 'name' | 'version' | 'tasks'> & { failed?: number })[];
   /** It runs in the background, and its log is there. */
   detached?: true;
   log?: string;
@@ -76,6 +78,7 @@ export class Resident {
   #showing = false;
   #making: Promise<Kernel> | undefined;
   #stopping: Promise<boolean> | undefined;
+  #leftOpen: () => Promise<string[]> = async () => [];
   #startedAt = 0;
 
   constructor(options: ResidentOptions) {
@@ -94,6 +97,7 @@ export class Resident {
   async start(onStopRequest: () => void): Promise<void> {
     const { agentId } = this;
     this.#startedAt = performance.now();
+    this.#leftOpen = agentBegins();
     this.#making = this.#makeKernel(onStopRequest);
     const kernel = await this.#making;
     this.#kernel = kernel;
@@ -102,6 +106,7 @@ export class Resident {
     } catch (failure) {
       const error = withCure(agentId, unwrapped(failure));
       if (!this.#stopping) {
+        void this.#leftOpen();
         this.#options.log?.notStarted(failureOf(error));
         this.#options.log?.close();
       }
@@ -173,7 +178,10 @@ export class Resident {
       pid: process.pid,
       uptimeMs: Math.round(performance.now() - this.#startedAt),
       ...health,
-      plugins: plugins.map(({ name, version, tasks }) => ({ name, version, tasks })),
+      plugins: plugins.map(({ name, version, tasks, messages }) => {
+        const failed = messages?.failed;
+        return { name, version, tasks, ...(failed !== undefined && { failed }) };
+      }),
       ...(this.#options.log && { detached: true as const, log: this.#options.log.path }),
     };
   }
@@ -185,8 +193,19 @@ export class Resident {
     if (!kernel || kernel.state === 'failed') return true;
     const report = await kernel.stop(reason);
     const { drained, released, forced, ok } = report;
+    const left = await this.#leftOpen();
+    const leftOpen = left.length === 0 ? {} : { leftOpen: left };
     this.#tellEarly();
-    this.#tell({ event: 'stopped', agentId: this.agentId, reason, drained, released, forced, ok });
+    this.#tell({
+      event: 'stopped',
+      agentId: this.agentId,
+      reason,
+      drained,
+      released,
+      forced,
+      ok,
+      ...leftOpen,
+    });
     this.#options.log?.close();
     await this.#controls?.tellStopped({ ...report, keptBy: keeper() } satisfies StopAnswer);
     return ok;

@@ -66,7 +66,7 @@ export function serviceManager(
       const names = residents.map(({ agentId }) => agentId).join(', ');
       await tell('READY=1', `STATUS=${names} ${residents.length === 1 ? 'is' : 'are'} ready`);
       const every = watchdogMs(WATCHDOG_USEC, WATCHDOG_PID) / 2;
-      if (every > 0) timer = setInterval(() => void beat(), every);
+      if (every > 0) timer = setInterval(() => void beat(), every).unref();
     },
     stopping: () => tell('STOPPING=1', 'STATUS=finishing what is in hand'),
     end: () => clearInterval(timer),

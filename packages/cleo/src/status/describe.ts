@@ -59,19 +59,24 @@ function keyWords({ state, ageMs }: NonNullable<AgentStatus['key']>): string {
   return `${state === 'ok' ? 'accepted' : 'refused'}${age}`;
 }
 
-/** One row that names those whose work had to start anew; or each with its work. */
+/** One row that names those whose work had to start anew or whose handlers failed; or each with its work. */
 function pluginRows(plugins: AgentStatus['plugins'], verbose: boolean): string[][] {
   if (verbose)
-    return plugins.map(({ name, version, tasks }, index) => [
+    return plugins.map(({ name, version, tasks, failed }, index) => [
       index === 0 ? '  plugins' : '',
-      [`${printable(name)} ${printable(version)}`, ...tasks.map(taskWords)].join(', '),
+      [`${printable(name)} ${printable(version)}`, ...tasks.map(taskWords), ...failures(failed)].join(', '),
     ]);
-  const troubled = plugins.flatMap(({ name, tasks }) =>
-    tasks
-      .filter(({ state, restarts }) => state === 'restarting' || restarts > 0)
-      .map((task) => `${printable(name)} ${taskWords(task)}`),
+  const troubled = plugins.flatMap(({ name, tasks, failed }) =>
+    [
+      ...tasks.filter(({ state, restarts }) => state === 'restarting' || restarts > 0).map(taskWords),
+      ...failures(failed),
+    ].map((words) => `${printable(name)} ${words}`),
   );
   return [['  plugins', [`${plugins.length}`, ...troubled].join('; ')]];
+}
+
+function failures(failed: number | undefined): string[] {
+  return failed === undefined ? [] : [`failed ${failed === 1 ? 'a message' : `${failed} times at messages`}`];
 }
 
 function taskWords({ name, state, restarts }: AgentStatus['plugins'][number]['tasks'][number]): string {

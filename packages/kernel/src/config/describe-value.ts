@@ -12,5 +12,11 @@ export function describeValue(value: unknown): string {
   if (Array.isArray(value)) return value.length === 1 ? 'a list of 1' : `a list of ${value.length}`;
   if (typeof value === 'object' && typeof (value as { then?: unknown }).then === 'function')
     return 'a promise';
+  if (isDefinition(value)) return "a plugin's definition";
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+/** What `definePlugin` takes. */
+export function isDefinition(value: unknown): boolean {
+  return typeof value === 'object' && typeof (value as { setup?: unknown } | null)?.setup === 'function';
 }

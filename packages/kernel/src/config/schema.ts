@@ -4,7 +4,8 @@ import { KernelError } from '../errors.ts';
 import { type InboxOptions, withDefaults } from '../inbox/options.ts';
 import type { LogLevel } from '../logger.ts';
 import { isPlugin, isPluginFactory } from '../plugin.ts';
-import { describeValue } from './describe-value.ts';
+import { givenTwice, type OldName, RENAMED_OPTIONS, withNewNames } from '../renamed.ts';
+import { describeValue, isDefinition } from './describe-value.ts';
 import { nearest } from './nearest.ts';
 import type { AgentConfig, CleoConfig, KernelTimeouts } from './types.ts';
 
@@ -19,12 +20,15 @@ export interface ConfigOrigin {
 }
 
 /** A configuration of the right shape: names are not resolved yet, an agent given by id has become an object. */
-export type ParsedConfig = Omit<CleoConfig, 'agent'> & { agent?: AgentConfig };
+export type ParsedConfig = Omit<CleoConfig, 'agent'> & { agent?: AgentConfig; oldNames?: readonly OldName[] };
 
 /** Checks the whole configuration; throws `E_CONFIG_INVALID` with one line per fault: `cleo.config.ts: plugins[2]: …`. */
 export function parseConfig(value: unknown, origin: ConfigOrigin): ParsedConfig {
-  const result = configSchema.safeParse(value);
-  if (result.success) return result.data;
+  const { value: given, old, twice } = withNewNames(value, RENAMED_OPTIONS);
+  const clashes = twice.map((one) => ({ path: one.from, message: givenTwice(one) }));
+  if (clashes.length > 0) throw invalidConfig(origin, clashes);
+  const result = configSchema.safeParse(given);
+  if (result.success) return old.length > 0 ? { ...result.data, oldNames: old } : result.data;
   throw invalidConfig(origin, result.error.issues.flatMap(faults));
 }
 
@@ -170,7 +174,11 @@ function check<T>(what: string, passes: (value: unknown) => boolean) {
 }
 
 function expected(what: string, got: unknown): string {
-  const cure = isPluginFactory(got) ? '; call it: plugin(options)' : '';
+  const cure = isPluginFactory(got)
+    ? '; call it: plugin(options)'
+    : isDefinition(got)
+      ? '; make it one: definePlugin(definition)()'
+      : '';
   return `expected ${what}, got ${describeValue(got)}${cure}`;
 }
 

@@ -2,6 +2,7 @@ import type { Transport } from '@cleocode/contracts';
 import type { InboxOptions } from '../inbox/options.ts';
 import type { LogLevel } from '../logger.ts';
 import type { Plugin } from '../plugin.ts';
+import type { OldName } from '../renamed.ts';
 
 /** Who the agent is, and where its backend answers. */
 export interface AgentConfig {
@@ -54,6 +55,8 @@ export interface ResolvedConfig extends CleoConfig {
   agent?: AgentConfig;
   transport?: Plugin | Transport;
   plugins: Plugin[];
+  /** Options of the file that are called by an old name. Given to the kernel, it warns of each. */
+  oldNames?: readonly OldName[];
 }
 
 /** Gives `cleo.config.ts` its types, and returns what it was given. */

@@ -1,12 +1,22 @@
 import { CleoError, isThenable } from '@cleocode/contracts';
 import { KernelError } from '../errors.ts';
 import type { HookEntry, HookRun } from '../hooks.ts';
+import { BLOCKING_MS } from './blockers.ts';
 import { HandlerDelivery, type Outbox } from './delivery.ts';
 import type { Item } from './lanes.ts';
 
 export interface HandlerFailure {
   plugin: string;
   error: unknown;
+}
+
+/** What the attempts of all messages work with. */
+export interface AttemptParts {
+  outbox: Outbox;
+  /** A handler's deadline unless it names its own, in milliseconds. */
+  timeoutMs: number;
+  /** A handler of the plugin ran for so long before it returned. */
+  blocked(plugin: string, ms: number): void;
 }
 
 const NOTHING = Promise.resolve();
@@ -20,20 +30,22 @@ export class Attempt implements HookRun {
   /** A stop gave it up before every handler had its turn. */
   cutShort = false;
   dropped: { plugin: string; reason: string } | undefined;
+  readonly beganAt = performance.now();
   readonly #item: Item;
   readonly #number: number;
-  readonly #outbox: Outbox;
-  readonly #timeoutMs: number;
+  readonly #parts: AttemptParts;
+  /** No handler has had its turn, and nothing else has run since it began. */
+  #fresh = true;
   #failures: HandlerFailure[] | undefined;
   #current: HandlerDelivery | undefined;
   #abandonedFor: unknown;
   #release: (() => void) | undefined;
+  #waitingFor: HookEntry | undefined;
 
-  constructor(item: Item, number: number, outbox: Outbox, timeoutMs: number) {
+  constructor(item: Item, number: number, parts: AttemptParts) {
     this.#item = item;
     this.#number = number;
-    this.#outbox = outbox;
-    this.#timeoutMs = timeoutMs;
+    this.#parts = parts;
   }
 
   get failures(): readonly HandlerFailure[] {
@@ -53,20 +65,31 @@ export class Attempt implements HookRun {
     return !this.#item.handled?.some(({ band }) => band !== 'pre');
   }
 
+  /** The plugin whose handler has begun and not settled. */
+  get waitingFor(): string | undefined {
+    return this.#waitingFor?.plugin;
+  }
+
   invoke(entry: HookEntry): Promise<void> {
+    const fresh = this.#fresh;
+    this.#fresh = false;
     if (!entry.active || this.dropped || this.#item.handled?.includes(entry)) return NOTHING;
     if (this.#abandonedFor !== undefined) {
       this.cutShort = true;
       return NOTHING;
     }
-    const delivery = new HandlerDelivery(this.#item, this.#number, entry, this.#outbox);
+    const delivery = new HandlerDelivery(this.#item, this.#number, entry, this.#parts.outbox);
     this.#current = delivery;
+    // The clock is looked at once for most messages: it costs as much as a fast handler.
+    const began = fresh ? this.beganAt : performance.now();
     try {
       const outcome = entry.handler(delivery as never);
+      this.#returned(entry, began);
       // `Promise.resolve` answers a promise as it is, and contains a thenable whose `then` throws.
       if (isThenable(outcome)) return this.#settle(entry, delivery, Promise.resolve(outcome));
       this.#succeeded(entry, delivery);
     } catch (error) {
+      this.#returned(entry, began);
       this.#failed(entry, delivery, error);
     }
     return NOTHING;
@@ -88,10 +111,12 @@ export class Attempt implements HookRun {
         settled = true;
         clearTimeout(timer);
         this.#release = undefined;
+        this.#waitingFor = undefined;
         note();
         resolve();
       };
-      const ms = entry.timeoutMs ?? this.#timeoutMs;
+      this.#waitingFor = entry;
+      const ms = entry.timeoutMs ?? this.#parts.timeoutMs;
       const timer = setTimeout(
         () => settle(() => this.#failed(entry, delivery, handlerTimeout(entry, ms))),
         ms,
@@ -107,6 +132,11 @@ export class Attempt implements HookRun {
     });
   }
 
+  #returned({ plugin }: HookEntry, began: number): void {
+    const ms = performance.now() - began;
+    if (ms >= BLOCKING_MS) this.#parts.blocked(plugin, ms);
+  }
+
   #succeeded(entry: HookEntry, delivery: HandlerDelivery): void {
     this.#item.handled ??= [];
     this.#item.handled.push(entry);
@@ -116,6 +146,7 @@ export class Attempt implements HookRun {
 
   #failed(entry: HookEntry, delivery: HandlerDelivery, error: unknown): void {
     delivery.end(error);
+    entry.failed?.();
     this.#failures ??= [];
     this.#failures.push({ plugin: entry.plugin, error });
   }

@@ -11,7 +11,8 @@ import {
 import type { Hooks } from '../hooks.ts';
 import type { Logger } from '../logger.ts';
 import type { Asides, Objection } from './asides.ts';
-import { Attempt } from './attempt.ts';
+import { Attempt, type AttemptParts } from './attempt.ts';
+import type { Blockers } from './blockers.ts';
 import type { Outbox } from './delivery.ts';
 import type { Item, Lane, Lanes } from './lanes.ts';
 import type { InboxOptions } from './options.ts';
@@ -29,6 +30,7 @@ export interface DispatcherParts {
   problems: Problems;
   lanes: Lanes;
   asides: Asides;
+  blockers: Blockers;
   /** A handler's deadline unless it names its own, in milliseconds. */
   messageTimeoutMs: number;
   /** Whether anybody listens: events are not made for nobody. */
@@ -49,8 +51,7 @@ export class Dispatcher {
   readonly #parts: DispatcherParts;
   readonly #journal: PatientJournal;
   readonly #setAside: SetAside;
-  /** Tells the observers what was sent. */
-  readonly #outbox: Outbox;
+  readonly #attempts: AttemptParts;
   readonly #givenUp = new AbortController();
   /** Items between `begin` and their last step, each with its attempt once the journal has it. */
   readonly #working = new Set<Item>();
@@ -66,13 +67,10 @@ export class Dispatcher {
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
-    this.#outbox = async (item, to, content, options) => {
-      const sent = await parts.outbox(item, to, content, options);
-      if (!item.answered) parts.asides.answered(item);
-      item.answered = true;
-      const { message } = item;
-      if (parts.observed()) parts.emit({ type: 'sent', message, to, content, messageId: sent.messageId });
-      return sent;
+    this.#attempts = {
+      outbox: telling(parts),
+      timeoutMs: parts.messageTimeoutMs,
+      blocked: (plugin, ms) => parts.blockers.note(plugin, ms),
     };
     this.#journal = new PatientJournal(parts.journal, parts.problems, this.#givenUp.signal);
     this.#setAside = new SetAside({
@@ -162,7 +160,7 @@ export class Dispatcher {
 
   /** One attempt at one message. Never rejects. The slot is given back as soon as no handler runs any more. */
   async #work(item: Item): Promise<void> {
-    const { hooks, messageTimeoutMs, options } = this.#parts;
+    const { hooks, options } = this.#parts;
     item.attempt = undefined;
     this.#working.add(item);
     const answer = this.#journal.ask(begin, item.key);
@@ -191,8 +189,7 @@ export class Dispatcher {
     }
     if (this.#parts.observed())
       this.#parts.emit({ type: 'message', message: item.message, attempt: number, source: item.source });
-    const started = performance.now();
-    const attempt = new Attempt(item, number, this.#outbox, messageTimeoutMs);
+    const attempt = new Attempt(item, number, this.#attempts);
     item.attempt = attempt;
     this.inFlight += 1;
     await hooks.run('message', undefined, attempt);
@@ -203,15 +200,15 @@ export class Dispatcher {
       return this.#failed(item, number, failures + 1, attempt);
     const stored = this.#journal.ask(done, item.key);
     if ((isThenable(stored) ? await stored : stored) === GAVE_UP) return this.#rest(item);
-    this.#done(item, number, started, attempt.dropped);
+    this.#done(item, number, attempt);
   }
 
-  #done(item: Item, attempt: number, started: number, dropped: Attempt['dropped']): void {
+  #done(item: Item, attempt: number, { beganAt, dropped }: Attempt): void {
     this.counts[dropped ? 'dropped' : 'done'] += 1;
     if (this.#parts.observed()) {
       const { message } = item;
       if (dropped) this.#parts.emit({ type: 'dropped', message, ...dropped });
-      else this.#parts.emit({ type: 'done', message, attempt, durationMs: performance.now() - started });
+      else this.#parts.emit({ type: 'done', message, attempt, durationMs: performance.now() - beganAt });
     }
     this.#finish(item);
   }
@@ -350,6 +347,17 @@ export class Dispatcher {
     this.#slots -= 1;
     this.pump();
   }
+}
+
+/** Sends, counts the answer, and tells the observers. */
+function telling({ asides, emit, observed, outbox }: DispatcherParts): Outbox {
+  return async (item, to, content, options) => {
+    const sent = await outbox(item, to, content, options);
+    if (!item.answered) asides.answered(item);
+    item.answered = true;
+    if (observed()) emit({ type: 'sent', message: item.message, to, content, messageId: sent.messageId });
+    return sent;
+  };
 }
 
 /** Asked for every message: made once, because a closure for each is not free. */

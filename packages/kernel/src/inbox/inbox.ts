@@ -13,6 +13,7 @@ import {
 } from '@cleocode/contracts';
 import { Acker } from './acker.ts';
 import { Asides } from './asides.ts';
+import { Blockers } from './blockers.ts';
 import { Dispatcher, type DispatcherParts } from './dispatcher.ts';
 import { type Item, Lanes } from './lanes.ts';
 import { type InboxOptions, withDefaults } from './options.ts';
@@ -32,8 +33,8 @@ export type Refusal = 'closed' | 'invalid' | 'own' | 'duplicate' | 'full';
 export interface DrainReport {
   /** Everything that was being handled has finished. */
   drained: boolean;
-  /** What did not finish in time: those messages come again at the next start. */
-  released: { messageId: string }[];
+  /** What did not finish in time: those messages come again at the next start. `plugin`: whose handler was at work. */
+  released: { messageId: string; plugin?: string }[];
 }
 
 /** How long the release of what did not finish, and then the last acks, may take beyond the drain deadline. */
@@ -49,7 +50,9 @@ export class KernelInbox implements Inbox {
   readonly #problems = new Problems((event) => this.#announce(event));
   readonly #observers = new Set<(event: InboxEvent) => void>();
   readonly #roomWaiters = new Waiters();
-  #open: { parts: InboxParts; dispatcher: Dispatcher; acker: Acker; asides: Asides } | undefined;
+  #open:
+    | { parts: InboxParts; dispatcher: Dispatcher; acker: Acker; asides: Asides; blockers: Blockers }
+    | undefined;
   #closed = false;
 
   constructor(options: InboxOptions = {}) {
@@ -65,12 +68,14 @@ export class KernelInbox implements Inbox {
       agentId: parts.agentId,
       emit: (event) => this.#emit(event),
     });
+    const blockers = new Blockers(parts.logger);
     const dispatcher = new Dispatcher({
       ...parts,
       options: this.#options,
       problems: this.#problems,
       lanes: this.#lanes,
       asides,
+      blockers,
       observed: () => this.#observers.size > 0,
       emit: (event) => this.#emit(event),
       finished: (item) => this.#finished(item),
@@ -84,7 +89,7 @@ export class KernelInbox implements Inbox {
       onRefused: (ids, error) =>
         parts.logger.error('the backend refuses an ack', { messageIds: ids, error: errorText(error) }),
     });
-    this.#open = { parts, dispatcher, acker, asides };
+    this.#open = { parts, dispatcher, acker, asides, blockers };
     this.#wakeRoomWaiters();
   }
 
@@ -138,6 +143,7 @@ export class KernelInbox implements Inbox {
   stats(): InboxStats {
     const inFlight = this.#open?.dispatcher.inFlight ?? 0;
     const aside = this.#open?.asides.problem();
+    const blocking = this.#open?.blockers.problem();
     return {
       inFlight,
       queued: this.#lanes.size - inFlight,
@@ -145,6 +151,7 @@ export class KernelInbox implements Inbox {
       unacked: this.#open?.acker.size ?? 0,
       problems: this.#problems.list(),
       ...(aside && { aside }),
+      ...(blocking && { blocking }),
     };
   }
 
@@ -178,13 +185,14 @@ export class KernelInbox implements Inbox {
     const { dispatcher, acker } = this.#open;
     dispatcher.close();
     const drained = await dispatcher.idle(ms);
-    const late = dispatcher.working;
+    const late = dispatcher.working.map(({ key, message, attempt }) => {
+      const plugin = attempt?.waitingFor;
+      return { key, released: { messageId: message.id, ...(plugin !== undefined && { plugin }) } };
+    });
     dispatcher.giveUp(new Error('the kernel is stopping'));
     await dispatcher.idle(CLOSING_MS);
     // What finished after all has left its lane.
-    const released = late
-      .filter(({ key }) => this.#lanes.get(key))
-      .map(({ message: { id } }) => ({ messageId: id }));
+    const released = late.filter(({ key }) => this.#lanes.get(key)).map((one) => one.released);
     await acker.flush(CLOSING_MS);
     return { drained, released };
   }
