@@ -2,9 +2,11 @@ import { CommanderError } from 'commander';
 import { cureFor } from './cure.ts';
 import { EXIT } from './exit-code.ts';
 import { type Failure, failureOf } from './failure.ts';
+import { maskConsole } from './log/mask-console.ts';
 import { Output } from './output.ts';
 import { buildProgram } from './program.ts';
 import { silenceSqliteWarning } from './silence-sqlite-warning.ts';
+import { DETACHED } from './start/detached-mark.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
@@ -13,7 +15,7 @@ import { UsageError } from './usage-error.ts';
  */
 export async function run(argv: readonly string[]): Promise<number> {
   const output = new Output({
-    json: flagged(argv, '--json') || process.env.CLEO_OUTPUT === 'json',
+    json: isJson(argv),
     verbose: flagged(argv, '--verbose'),
   });
   try {
@@ -39,12 +41,18 @@ export async function run(argv: readonly string[]): Promise<number> {
 /** Runs one command line and ends the process with its exit code, whatever a plugin left running. */
 export async function main(argv: readonly string[]): Promise<never> {
   silenceSqliteWarning();
+  // In the background everything that is printed stands in the logs.
+  if (!process.env[DETACHED]) maskConsole({ json: isJson(argv) });
   if (argv[0] === '__complete') {
     const { printCompletions } = await import('./completion/print-completions.ts');
     await printCompletions(argv.slice(argv[1] === '--' ? 2 : 1));
     process.exit(EXIT.done);
   }
   process.exit(await run(argv));
+}
+
+function isJson(argv: readonly string[]): boolean {
+  return flagged(argv, '--json') || process.env.CLEO_OUTPUT === 'json';
 }
 
 /** Looked up before the command line is parsed: a fault in it is told in the wanted way too. */

@@ -4,10 +4,8 @@ import type { EndingOutput, Stoppable } from '../ending.ts';
 import type { Failure } from '../failure.ts';
 import { AgentLog, type Said } from '../log/agent-log.ts';
 import { lastWordsFile } from '../log/files.ts';
+import { DETACHED } from './detached-mark.ts';
 import type { AgentEvent } from './events.ts';
-
-/** Says to a new process that it is the one of `--detach`, and where what it writes past its logs is kept. */
-const MARK = 'CLEO_DETACHED';
 
 const MOST_EARLY = 1_000;
 
@@ -20,13 +18,13 @@ export type Word =
 
 /** The environment of the new process: this one's, and the mark. */
 export function backgroundEnv(lastWords: string): NodeJS.ProcessEnv {
-  return { ...process.env, [MARK]: lastWords };
+  return { ...process.env, [DETACHED]: lastWords };
 }
 
 /** This process as the one of `--detach`; `undefined` when it is not. What it starts itself is not marked. */
 export function takeBackground(): Background | undefined {
-  const lastWords = process.env[MARK];
-  delete process.env[MARK];
+  const lastWords = process.env[DETACHED];
+  delete process.env[DETACHED];
   return lastWords && process.send ? new Background(lastWords) : undefined;
 }
 
