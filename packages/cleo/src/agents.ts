@@ -118,5 +118,8 @@ async function notRegistered(state: State, agentId: string): Promise<CleoError> 
   });
 }
 
+/** A stored credential that no cure of the file can open again. */
+export const UNREADABLE = ['E_CREDENTIAL_UNREADABLE', 'E_MACHINE_KEY_MISSING'];
+
 /** Marks the identity of the person who uses the command, in the embedded backend. */
 export const OPERATOR = 'operator';

@@ -73,7 +73,7 @@ export function fromRow(row: CredentialRow, machineKey: Buffer): AgentCredential
       'E_CREDENTIAL_UNREADABLE',
       `the credential of "${agentId}" cannot be read: it was stored with another machine key, or was changed`,
       {
-        hint: `Restore the machine key it was stored with, or register again: cleo agent register --id ${agentId} --api-key <key>`,
+        hint: `Restore the machine key it was stored with, or remove the agent (cleo agent remove ${agentId}) and register it again.`,
         details: { agentId },
         cause: error,
       },

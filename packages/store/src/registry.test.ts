@@ -372,7 +372,7 @@ describe('on disk', () => {
     const error = await refusal(registry.get('eve'));
     expect(error).toMatchObject({
       code: 'E_CREDENTIAL_UNREADABLE',
-      hint: expect.stringContaining('cleo agent register --id eve --api-key <key>'),
+      hint: expect.stringContaining('cleo agent remove eve'),
       cause: expect.any(Error),
     });
     expect(error.message).toContain('"eve"');

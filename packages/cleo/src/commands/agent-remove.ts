@@ -1,23 +1,26 @@
 import { join } from 'node:path';
 import { type AgentCredential, CleoError } from '@cleocode/contracts';
 import { acquireLock } from '@cleocode/sqlite';
-import { agentOrLatest, checkAgentId, isLocal } from '../agents.ts';
+import { agentOrLatest, checkAgentId, isLocal, UNREADABLE } from '../agents.ts';
 import type { Cli } from '../cli.ts';
 import { type State, withState } from '../state.ts';
 
 /**
  * Forgets an agent and its key. On the embedded backend it is removed too, unless messages wait for it there: those are
  * kept, and registering the same id again brings them back. At another backend it stays. Refused while the agent runs.
+ *
+ * One whose credential cannot be read any more is forgotten too, and nothing else is: nobody knows which backend it is for.
  */
 export function run({ output }: Cli, agentId: string): Promise<void> {
   return withState(async (state) => {
-    const credential = await agentOrLatest(state, checkAgentId(agentId));
+    const credential = await agentOrLatest(state, checkAgentId(agentId)).catch(unlessUnreadable);
     // Held to the end, so that it cannot be started meanwhile.
     const lock = acquireLock(join(state.dir, 'run', `${agentId}.lock`));
     try {
-      const kept = isLocal(credential) ? await leaveBackend(state, agentId) : 0;
+      const kept = credential && isLocal(credential) ? await leaveBackend(state, agentId) : 0;
       await (await state.store()).registry.remove(agentId);
-      output.result({ ok: true, agentId, unreadKept: kept }, whatIsLeft(credential, kept));
+      if (credential) output.result({ ok: true, agentId, unreadKept: kept }, whatIsLeft(credential, kept));
+      else output.result({ ok: true, agentId, readable: false }, forgottenUnread(agentId));
     } finally {
       lock.release();
     }
@@ -35,6 +38,17 @@ function whatIsLeft(credential: AgentCredential, kept: number): string {
   return kept === 0
     ? `${agentId} is removed.`
     : `${agentId} is removed; ${kept} ${messages} at the embedded backend in case you register it again.`;
+}
+
+function unlessUnreadable(error: unknown): undefined {
+  if (!UNREADABLE.some((code) => CleoError.is(error, code))) throw error;
+}
+
+function forgottenUnread(agentId: string): string {
+  return (
+    `${agentId} is forgotten here; its key could not be read. At its backend it stays registered, and its messages wait.\n` +
+    `  On the embedded backend it gets a new key: cleo agent register ${agentId}`
+  );
 }
 
 /** Answers how many unread messages kept it there. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Sandbox } from '../cleo.test.kit.ts';
@@ -153,6 +153,31 @@ describe('cleo agent remove', () => {
     await box.cleo(['agent', 'register', 'bob']);
     expect((await box.json(['agent', 'poll', 'bob'])).lines).toMatchObject([
       { id, content: 'hello' },
+      { count: 1 },
+    ]);
+  });
+
+  it('forgets an agent whose machine key is lost, and registered again it has a new key and its messages', async () => {
+    const box = new Sandbox();
+    await box.register('ann');
+    await box.register('bob');
+    await box.sendAs('carl', 'bob', 'hello');
+    rmSync(box.env.CLEO_DATA_DIR!, { recursive: true });
+    expect((await box.json(['agent', 'register', 'bob'])).lines).toMatchObject([
+      {
+        error: {
+          code: 'E_MACHINE_KEY_MISSING',
+          hint: expect.stringContaining('remove the agents (cleo agent remove ID)'),
+        },
+      },
+    ]);
+    for (const id of ['ann', 'bob']) {
+      const { code, lines } = await box.json(['agent', 'remove', id]);
+      expect([code, lines]).toEqual([0, [{ ok: true, agentId: id, readable: false }]]);
+    }
+    expect((await box.json(['agent', 'register', 'bob'])).code).toBe(0);
+    expect((await box.json(['agent', 'poll', 'bob'])).lines).toMatchObject([
+      { content: 'hello' },
       { count: 1 },
     ]);
   });

@@ -75,7 +75,7 @@ function machineKey(dataDir: string, stateDir: string): Finding {
       ? error(
           'machine-key',
           `${file} is missing, and the keys in ${stateDir} cannot be read without it`,
-          'Put the file back from a backup, or name its folder with CLEO_DATA_DIR. If it is lost, register the agents again in a new folder.',
+          'Put the file back from a backup, or name its folder with CLEO_DATA_DIR. If it is lost, remove the agents (cleo agent remove ID) and register them again.',
         )
       : ok('machine-key', `${file} does not exist yet`);
   if (process.platform !== 'win32' && stat.mode & 0o077)
