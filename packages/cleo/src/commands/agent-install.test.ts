@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -58,6 +59,20 @@ describe.skipIf(process.platform !== 'linux')('cleo agent install', () => {
       ...['agent', 'start', 'a+b'],
       ...flags,
     ]);
+  });
+
+  it('names the folder of the machine key where the shell has moved it', async () => {
+    const box = new Sandbox();
+    const print = async (env: Record<string, string>) =>
+      (await box.json(['agent', 'install', 'bob', '--print'], { env })).lines[0]!.content;
+    await box.register('bob');
+    expect(await print({ CLEO_DATA_DIR: '../keys' })).toContain(
+      `\nEnvironment=CLEO_DATA_DIR=${box.root}/keys\n`,
+    );
+    // Where it is by itself.
+    const key = join(box.root, 'home/data/cleo');
+    cpSync(join(box.root, 'keys'), key, { recursive: true });
+    expect(await print({ CLEO_DATA_DIR: '' })).toContain(`\nEnvironment=CLEO_DATA_DIR=${key}\n`);
   });
 
   it('writes the unit, starts it, and takes both away again', async () => {

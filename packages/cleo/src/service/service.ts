@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import type { KernelTimeouts } from '@cleocode/kernel';
+import { resolveDataDir } from '@cleocode/store';
 import type { GlobalOptions } from '../cli.ts';
 import type { StartOptions } from '../commands/agent-start.ts';
 import type { Environment } from '../environment.ts';
@@ -97,7 +98,8 @@ function environmentOf({
   const about = isConfigured && (apiUrl !== undefined || apiKeyFile !== undefined);
   return {
     CLEO_DIR: stateDir,
-    ...(env.CLEO_DATA_DIR && { CLEO_DATA_DIR: resolve(env.CLEO_DATA_DIR) }),
+    // A service manager need not know what the shell says of the user's folders.
+    ...((env.CLEO_DATA_DIR || env.XDG_DATA_HOME) && { CLEO_DATA_DIR: resolveDataDir(undefined, env) }),
     ...(about && { CLEO_AGENT: agentId }),
     ...(about && apiUrl !== undefined && { CLEO_API_URL: apiUrl }),
     ...(about && apiKeyFile !== undefined && { CLEO_API_KEY_FILE: resolve(apiKeyFile) }),
