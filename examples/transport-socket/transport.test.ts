@@ -9,7 +9,7 @@ import { Broker } from './broker.ts';
 import socketTransport, { SocketTransport } from './index.ts';
 
 describe('SocketTransport conforms', () => {
-  it.for(transportConformance())('$name', { timeout: 30_000 }, async ({ run }, { skip }) => {
+  it.for(transportConformance())('$name', { timeout: 60_000 }, async ({ run }, { skip }) => {
     const harness = await brokerBehindProxy(skip);
     try {
       await run(harness);

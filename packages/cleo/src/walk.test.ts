@@ -145,7 +145,7 @@ const DAY: Step[] = [
   { words: 'completion tcsh', code: 2, shows: /bash, zsh, fish/, answers: failure('E_USAGE') },
 ];
 
-it('answers a program that takes every step of a day', { timeout: 120_000 }, async () => {
+it('answers a program that takes every step of a day', { timeout: 300_000 }, async () => {
   const box = home();
   for (const { words, code = 0, answers } of DAY) {
     const { code: ended, lines, stderr } = await box.json(words.split(' '));
@@ -160,7 +160,7 @@ const noTerminal = spawnSync('script', ['--version']).error !== undefined;
 
 it.skipIf(noTerminal)(
   'shows a person on a terminal every step of a day (needs the program script)',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     const box = home();
     for (const { words, code = 0, shows } of DAY) {

@@ -67,7 +67,7 @@ function collecting(): string[] {
 }
 
 const codes = () => errors.map(({ code }) => code);
-const until = (condition: () => boolean) => vi.waitUntil(condition, { timeout: 12_000, interval: 5 });
+const until = (condition: () => boolean) => vi.waitUntil(condition, { interval: 5 });
 
 describe('a message', () => {
   it('goes to every handler once and is acked after the last', async () => {

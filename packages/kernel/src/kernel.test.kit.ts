@@ -24,5 +24,5 @@ export async function rejection(promise: Promise<unknown>): Promise<unknown> {
 
 /** Waits for a condition that must come about; a busy machine takes its time. */
 export function until(condition: () => unknown): Promise<unknown> {
-  return vi.waitUntil(condition, { timeout: 10_000, interval: 2 });
+  return vi.waitUntil(condition, { interval: 2 });
 }

@@ -44,5 +44,5 @@ export function blackHole(signal: AbortSignal): Promise<never> {
 
 /** Waits for a condition, long enough for a machine that is busy with something else. */
 export function until(condition: () => boolean | Promise<boolean>): Promise<boolean> {
-  return vi.waitUntil(condition, { timeout: 12_000, interval: 10 });
+  return vi.waitUntil(condition, { interval: 10 });
 }

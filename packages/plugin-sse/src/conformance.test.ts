@@ -4,7 +4,7 @@ import { sseHarness } from './harness.test.kit.ts';
 
 describe('SseTransport conforms', () => {
   for (const { name, run } of transportConformance())
-    it(name, { timeout: 30_000 }, async ({ skip }) => {
+    it(name, { timeout: 60_000 }, async ({ skip }) => {
       const harness = await sseHarness(skip);
       try {
         await run(harness);

@@ -78,7 +78,7 @@ describe('SseConnectionService', () => {
       if (Number(content) % 10 === 5) proxy.reset();
     }
     await until(() => heard.length >= sent.length);
-    await vi.waitFor(async () => expect(await unread()).toEqual([]), { timeout: 5_000 });
+    await vi.waitFor(async () => expect(await unread()).toEqual([]));
     expect(heard).toEqual(sent);
   });
 

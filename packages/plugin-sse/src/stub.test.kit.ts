@@ -51,7 +51,7 @@ export function stream(response: ServerResponse, body: string | Uint8Array = ': 
 
 /** Polls for something that comes about within fifteen seconds, on a busy machine too. */
 export function until(condition: () => unknown): Promise<unknown> {
-  return vi.waitUntil(condition, { timeout: 15_000, interval: 2 });
+  return vi.waitUntil(condition, { interval: 2 });
 }
 
 /** The request of an agent that may do everything. */

@@ -139,5 +139,5 @@ export function recorder() {
 
 /** Waits for what must come about; a busy machine takes its time. */
 export function until<T>(check: () => T): Promise<T> {
-  return vi.waitFor(check, { timeout: 10_000, interval: 5 });
+  return vi.waitFor(check, { interval: 5 });
 }

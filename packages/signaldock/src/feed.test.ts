@@ -132,7 +132,7 @@ describe('onMessages', () => {
     dock.onMessages('bob', listener);
     const worker = spawnWorker(PUSH, dock.file, 'alice', 'bob', '300', '1');
     const own: Promise<unknown>[] = [];
-    await vi.waitUntil(() => heard.length > 0, { timeout: 10_000 });
+    await vi.waitUntil(() => heard.length > 0);
     for (let n = 0; n < 100; n++) {
       own.push(dock.send('carol', 'bob', { content: `own ${n}` }));
       await sleep(1);
@@ -154,9 +154,7 @@ describe('onMessages', () => {
       (error) => errors.push(error),
     );
     rmSync(dock.file);
-    await vi.waitFor(() => expect(errors).toMatchObject([{ code: 'E_STORAGE_REPLACED' }]), {
-      timeout: 5_000,
-    });
+    await vi.waitFor(() => expect(errors).toMatchObject([{ code: 'E_STORAGE_REPLACED' }]));
   });
 
   it('hears all of a burst that another process commits at once', async () => {
@@ -238,7 +236,7 @@ describe('Feed', () => {
     insert(db.file, 1, 1);
     await vi.waitFor(() => expect(errors).toEqual([failure]));
     failing = false;
-    await vi.waitFor(() => expect(heard).toHaveLength(1), { timeout: 5_000 });
+    await vi.waitFor(() => expect(heard).toHaveLength(1));
   });
 });
 

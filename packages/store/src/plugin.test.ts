@@ -218,7 +218,7 @@ describe('the credential of a running agent', () => {
     agent.onChange(({ apiKey }) => heard.push(apiKey.reveal()));
     const elsewhere = await temporaryStore(folders);
     await elsewhere.registry.update('bob', { apiKey: 'rotated elsewhere' });
-    await vi.waitUntil(() => heard.length > 0, { timeout: 5_000 });
+    await vi.waitUntil(() => heard.length > 0);
     expect(heard).toEqual(['rotated elsewhere']);
     expect(agent.credential().apiKey.reveal()).toBe('rotated elsewhere');
   });
@@ -270,7 +270,7 @@ describe('messages', () => {
     await vi.waitUntil(() => kernel.inbox.stats().problems.length > 0);
     expect(kernel.inbox.stats().problems).toMatchObject([{ code: 'storage_replaced' }]);
     const said = () => logged.find(({ fields }) => fields.code === 'E_STORAGE_REPLACED');
-    expect(await vi.waitUntil(said, { timeout: 5_000 })).toMatchObject({ level: 'error' });
+    expect(await vi.waitUntil(said)).toMatchObject({ level: 'error' });
     expect(handled).toEqual([]);
   });
 });
@@ -295,7 +295,7 @@ describe('a dead letter', () => {
     ]);
     handle = () => {};
     await letters.replay('m1');
-    await vi.waitUntil(() => letters.pendingReplays().length === 0, { timeout: 5_000 });
+    await vi.waitUntil(() => letters.pendingReplays().length === 0);
     expect(sources).toEqual(['dispatch 1', 'replay 1']);
     expect(await letters.count()).toBe(0);
   });
@@ -311,8 +311,8 @@ describe('a dead letter', () => {
     const letters = (await temporaryStore(folders)).deadLettersFor('bob');
     for (const times of [2, 3]) {
       await letters.replay('m1');
-      await vi.waitUntil(() => handled.length === times, { timeout: 5_000 });
-      await vi.waitUntil(async () => (await letters.count()) === 1, { timeout: 5_000 });
+      await vi.waitUntil(() => handled.length === times);
+      await vi.waitUntil(async () => (await letters.count()) === 1);
     }
     expect(handled).toEqual([1, 1, 1]);
   });
@@ -325,7 +325,7 @@ describe('a dead letter', () => {
     await (await temporaryStore(folders)).deadLettersFor('bob').replay('m1');
     const handled: string[] = [];
     await started(folders, ({ message }) => handled.push(message.id));
-    await vi.waitUntil(() => handled.length > 0, { timeout: 5_000 });
+    await vi.waitUntil(() => handled.length > 0);
     expect(handled).toEqual(['m1']);
   });
 
@@ -342,7 +342,7 @@ describe('a dead letter', () => {
     await child.exit;
     const attempts: number[] = [];
     await started(folders, ({ attempt }) => attempts.push(attempt));
-    await vi.waitUntil(() => letters.pendingReplays().length === 0, { timeout: 5_000 });
+    await vi.waitUntil(() => letters.pendingReplays().length === 0);
     expect(attempts).toEqual([2]);
   }, 30_000);
 
@@ -378,7 +378,7 @@ describe('a dead letter', () => {
     const { kernel } = await started(folders, ({ message }) => handled.push(message.id), {
       inbox: { laneCapacity: 2 },
     });
-    await vi.waitUntil(() => handled.length === 5, { timeout: 10_000 });
+    await vi.waitUntil(() => handled.length === 5);
     expect(await kernel.dispatch(message('new', { threadId: 't', seq: 100 }))).toEqual({ status: 'done' });
   }, 20_000);
 });

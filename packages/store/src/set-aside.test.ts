@@ -5,7 +5,7 @@ import { store as storePlugin } from './plugin.ts';
 import { refusal, temporaryFolders, temporaryStore } from './temporary.test.util.ts';
 
 const LOOP = { cause: 'hops', reason: 'nine answers in a row' } as const;
-const SOON = { timeout: 5_000, interval: 5 };
+const SOON = { interval: 5 };
 
 const message = (id: string, more: Partial<ConduitMessage> = {}): ConduitMessage => ({
   id,

@@ -4,7 +4,7 @@ import { httpHarness } from './harness.test.kit.ts';
 
 describe('HttpTransport conforms', () => {
   for (const { name, run } of transportConformance())
-    it(name, { timeout: 30_000 }, async ({ skip }) => {
+    it(name, { timeout: 60_000 }, async ({ skip }) => {
       const harness = await httpHarness(skip);
       try {
         await run(harness);

@@ -10,7 +10,7 @@ const rows = transportConformance();
 
 describe('LocalTransport conforms', () => {
   for (const { name, run } of rows)
-    it(name, { timeout: 30_000 }, async ({ skip }) => {
+    it(name, { timeout: 60_000 }, async ({ skip }) => {
       const harness = await localHarness(skip);
       try {
         await run(harness);

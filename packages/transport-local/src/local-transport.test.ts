@@ -169,9 +169,7 @@ describe('LocalTransport', () => {
     const bob = await connected('bob', { file, onError: (error) => errors.push(error) });
     bob.subscribe(() => {});
     rmSync(file);
-    await vi.waitFor(() => expect(errors).toMatchObject([{ code: 'E_STORAGE_REPLACED' }]), {
-      timeout: 5_000,
-    });
+    await vi.waitFor(() => expect(errors).toMatchObject([{ code: 'E_STORAGE_REPLACED' }]));
     await expect(bob.poll()).rejects.toMatchObject({ code: 'E_STORAGE_REPLACED' });
   });
 });

@@ -74,7 +74,7 @@ describe('cleo agent start --detach', () => {
     await box.register('bob');
     const first = await startDetached(box, ['bob']);
     process.kill(first.ready[0]!.pid as number, 'SIGKILL');
-    await vi.waitUntil(() => !isAlive(first.ready[0]!.pid as number), { timeout: 5_000 });
+    await vi.waitUntil(() => !isAlive(first.ready[0]!.pid as number));
     const shown = await box.cleo(['agent', 'logs']);
     expect([shown.code, shown.stderr]).toEqual([
       0,
@@ -111,7 +111,7 @@ describe('cleo agent start --detach', () => {
     ]);
     expect((await box.json(['agent', 'stop', '--all'])).code).toBe(0);
     expect((await ada.exit).code).toBe(0);
-    await vi.waitUntil(() => !isAlive(ready[0]!.pid as number), { timeout: 5_000 });
+    await vi.waitUntil(() => !isAlive(ready[0]!.pid as number));
   });
 
   it('writes what its plugins print, and an error that nobody caught, to the log', async () => {
@@ -128,7 +128,7 @@ describe('cleo agent start --detach', () => {
     const { ready, stderr } = await startDetached(box, []);
     expect(stderr).toContain('bob is new here');
     await box.sendAs('ada', 'bob', 'hello');
-    await vi.waitUntil(() => !isAlive(ready[0]!.pid as number), { timeout: 10_000 });
+    await vi.waitUntil(() => !isAlive(ready[0]!.pid as number));
     const story = entries(box, 'bob');
     expect(story.filter(({ event }) => event === undefined)).toMatchObject([
       { message: expect.stringContaining('bob is new here') },
@@ -244,9 +244,9 @@ describe('cleo agent start --detach', () => {
       configWith('ctx.on("init", () => new Promise((r) => setTimeout(r, 1_000)));'),
     );
     const start = box.spawn(['agent', 'start', '--detach']);
-    const pid = await vi.waitUntil(() => lockPid(box, 'bob'), { timeout: 10_000 });
+    const pid = await vi.waitUntil(() => lockPid(box, 'bob'));
     await start.kill();
-    await vi.waitUntil(() => !isAlive(pid), { timeout: 10_000 });
+    await vi.waitUntil(() => !isAlive(pid));
     expect(entries(box, 'bob').at(-1)).toMatchObject({ event: 'stopped', reason: 'SIGTERM' });
     expect(readdirSync(join(box.stateDir, 'logs'))).toEqual(['bob.log']);
   });
@@ -292,7 +292,7 @@ async function startDetached(box: Sandbox, args: string[]) {
 
 async function end(pid: number): Promise<void> {
   if (isAlive(pid)) process.kill(pid, 'SIGKILL');
-  await vi.waitUntil(() => !isAlive(pid), { timeout: 5_000 });
+  await vi.waitUntil(() => !isAlive(pid));
 }
 
 function isAlive(pid: number): boolean {
@@ -319,5 +319,5 @@ function entries(box: Sandbox, agentId: string): Line[] {
 }
 
 async function logged(box: Sandbox, agentId: string, wanted: (entry: Line) => boolean): Promise<void> {
-  await vi.waitUntil(() => entries(box, agentId).some(wanted), { timeout: 10_000 });
+  await vi.waitUntil(() => entries(box, agentId).some(wanted));
 }

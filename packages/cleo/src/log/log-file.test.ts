@@ -128,12 +128,12 @@ describe('follow', () => {
     const all = lines(60);
     for (let from = 0; from < 60; from += 20) {
       for (const line of all.slice(from, from + 20)) log.append(line);
-      await vi.waitUntil(() => seen.length === from + 20, { timeout: 5_000 });
+      await vi.waitUntil(() => seen.length === from + 20);
     }
     rmSync(file);
     const again = new LogFile(file);
     again.append('anew');
-    await vi.waitUntil(() => seen.includes('anew'), { timeout: 5_000 });
+    await vi.waitUntil(() => seen.includes('anew'));
     stop.abort();
     await following;
     expect(seen).toEqual([...all, 'anew']);

@@ -49,7 +49,7 @@ describe('what systemd is told', () => {
     });
     expect(Object.keys(env)).toEqual(['PATH', 'TOLD']);
     await manager.ready();
-    await vi.waitUntil(() => words().length >= 3, { timeout: 10_000 });
+    await vi.waitUntil(() => words().length >= 3);
     expect(words().slice(0, 2)).toEqual(['@manager READY=1 STATUS=bob is ready', '@manager WATCHDOG=1']);
     await manager.stopping();
     manager.end();
@@ -65,7 +65,7 @@ describe('what systemd is told', () => {
     ];
     const { manager, notes, words } = withFake(agents, { WATCHDOG_USEC: '20000' });
     await manager.ready();
-    await vi.waitUntil(() => notes.length > 0, { timeout: 10_000 });
+    await vi.waitUntil(() => notes.length > 0);
     expect(notes).toEqual([
       "warning: bob needs a restart, and systemd's watchdog may do it: state.db was replaced",
     ]);

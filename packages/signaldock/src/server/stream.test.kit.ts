@@ -25,7 +25,7 @@ export interface ConnectOptions {
 
 /** Polls for something that comes about within five seconds. */
 export function until(condition: () => boolean): Promise<unknown> {
-  return vi.waitUntil(condition, { timeout: 5_000, interval: 5 });
+  return vi.waitUntil(condition, { interval: 5 });
 }
 
 /** Sends to bob, all at once; the answer is in the order of `seq`. */
