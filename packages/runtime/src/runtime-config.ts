@@ -60,11 +60,13 @@ export interface RuntimeRegistry {
   rotateKey(agentId: string): Promise<{ agentId: string; newApiKey: string }>;
 }
 
+/** What of a credential {@link createRuntime} reads. */
 export type RuntimeCredential = Pick<AgentCredential, 'agentId' | 'apiKey' | 'apiBaseUrl'> & {
   /** `sseEndpoint` and `allowInsecure` are read. */
   transportConfig?: object;
 };
 
+/** The second argument of {@link createRuntime}. Everything has a default; unknown keys are refused. */
 export type RuntimeConfig = z.input<typeof config>;
 export type CheckedConfig = z.output<typeof config>;
 
