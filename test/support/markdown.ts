@@ -38,11 +38,31 @@ export function relativeLinks(file: string): Link[] {
   );
 }
 
+/** The tables, each row by the headings of its columns. */
+export function tables(file: string): Record<string, string>[][] {
+  const found: Record<string, string>[][] = [];
+  let head: string[] | undefined;
+  for (const line of read(file).split('\n')) {
+    const cells = line.startsWith('|') ? line.split(/(?<!\\)\|/).slice(1, -1) : undefined;
+    if (!cells) head = undefined;
+    else if (!head) {
+      head = cells.map((cell) => cell.trim());
+      found.push([]);
+    } else if (!/^[\s|:-]+$/.test(line))
+      found.at(-1)!.push(Object.fromEntries(head.map((name, at) => [name, cells[at]?.trim() ?? ''])));
+  }
+  return found;
+}
+
 /** What `file#…` may point at: the headings as GitHub slugs them, and ids written as HTML. */
 export function anchors(file: string): Set<string> {
+  const all = nodes(file);
+  const known = anchored.get(all);
+  if (known) return known;
   const slugger = new GithubSlugger();
   const found = new Set<string>();
-  for (const node of nodes(file)) {
+  anchored.set(all, found);
+  for (const node of all) {
     if (node.type === 'heading') found.add(slugger.slug(textOf(node)));
     if (node.type === 'html')
       for (const [, id] of node.value.matchAll(/\b(?:id|name)="([^"]+)"/g)) found.add(id!);
@@ -51,12 +71,21 @@ export function anchors(file: string): Set<string> {
 }
 
 function nodes(file: string): Nodes[] {
+  const text = read(file);
+  const known = parsed.get(text);
+  if (known) return known;
   const flatten = (node: Nodes): Nodes[] => [
     node,
     ...('children' in node ? node.children.flatMap(flatten) : []),
   ];
-  return flatten(fromMarkdown(read(file)));
+  const found = flatten(fromMarkdown(text));
+  parsed.set(text, found);
+  return found;
 }
+
+/** A page with hundreds of links to itself is read once. */
+const parsed = new Map<string, Nodes[]>();
+const anchored = new Map<Nodes[], Set<string>>();
 
 function lineOf(node: Nodes): number {
   return node.position!.start.line;
