@@ -48,7 +48,13 @@ export async function sseHarness(skip: (reason: string) => void): Promise<Confor
   const { dock, url, restart } = await testServer();
   const proxy = await FaultProxy.start({ target: url });
   return conformanceHarness({
-    transport: () => new SseTransport({ inner: new HttpTransport(), pollIntervalMs: 500, onError: () => {} }),
+    // A thousand sends at once take their time on a busy machine.
+    transport: () =>
+      new SseTransport({
+        inner: new HttpTransport({ timeoutMs: 60_000 }),
+        pollIntervalMs: 500,
+        onError: () => {},
+      }),
     async register(agentId) {
       const { apiKey } = await dock.registerAgent({ agentId });
       return { apiKey, apiBaseUrl: proxy.url() };
