@@ -20,7 +20,7 @@ export default defineConfig({
     // Many tests wait for a process or a deadline: a worker for each core would leave some idle.
     maxWorkers: availableParallelism() + 1,
     // Some start a dozen processes; on a busy machine each takes a second.
-    testTimeout: 40_000,
+    testTimeout: 90_000,
     hookTimeout: 40_000,
     setupFiles: [join(import.meta.dirname, 'test/support/patience.ts')],
     expect: { poll: { timeout: 20_000 } },
