@@ -76,10 +76,16 @@ function codeOf(source: Source, node: Node): string {
       return withoutBodies(source, node);
     }
     case 'TSTypeAliasDeclaration':
-      return [withoutBodies(source, node), ...inferredFrom(source, node)].join('\n\n');
+      return typeCode(source, node);
     default:
       return withoutBodies(source, node);
   }
+}
+
+function typeCode(source: Source, node: Span): string {
+  const code = withoutBodies(source, node);
+  const [, inferredFrom] = /\btypeof (\w+)/.exec(code) ?? [];
+  return [code, ...privateSchema(source, inferredFrom)].join('\n\n');
 }
 
 function isPlugin(init: Expression | null): init is CallExpression {
@@ -91,28 +97,26 @@ function isPlugin(init: Expression | null): init is CallExpression {
 }
 
 /** A plugin as whoever calls it sees it: its options, and the services it needs and gives. */
-function pluginCode(
-  { program, text }: Source,
-  name: string,
-  { arguments: [definition] }: CallExpression,
-): string {
-  const options = program.body.find((statement) =>
-    /^export type \w+ = z\.input<typeof options>/.test(text.slice(statement.start, statement.end)),
-  );
-  const [, type] = /(\w+) =/.exec(options ? text.slice(options.start, options.end) : '') ?? [];
-  const services = definition?.type === 'ObjectExpression' ? definition.properties : [];
-  return [
-    `const ${name}: PluginFactory${type ? `<${type}>` : ''};`,
-    ...services
-      .map(({ start, end }) => text.slice(start, end).replaceAll(/\s+/g, ' '))
-      .filter((property) => /^(?:requires|optional|late|provides):/.test(property))
-      .map((property) => `// ${property}`),
-  ].join('\n');
+function pluginCode(source: Source, name: string, { arguments: [definition] }: CallExpression): string {
+  const { program, text } = source;
+  const alias = program.body
+    .map(
+      ({ start, end }) => /^export type (\w+) = z\.input<typeof options>/.exec(text.slice(start, end))?.[1],
+    )
+    .find(Boolean);
+  const schema = alias ? [] : privateSchema(source, 'options');
+  const type = alias ?? (schema.length > 0 ? 'z.input<typeof options>' : undefined);
+  const parts = definition?.type === 'ObjectExpression' ? definition.properties : [];
+  const services = parts
+    .map(({ start, end }) => text.slice(start, end).replaceAll(/\s+/g, ' '))
+    .filter((property) => /^(?:requires|optional|late|provides):/.test(property))
+    .map((property) => `// ${property}`);
+  const declaration = [`const ${name}: PluginFactory${type ? `<${type}>` : ''};`, ...services].join('\n');
+  return [declaration, ...schema].join('\n\n');
 }
 
-/** A schema is private as long as only its type is exported; the type alone would say nothing. */
-function inferredFrom(source: Source, node: Span): string[] {
-  const [, name] = /\btypeof (\w+)/.exec(source.text.slice(node.start, node.end)) ?? [];
+/** A schema of which only the type is exported: the type alone would say nothing. */
+function privateSchema(source: Source, name: string | undefined): string[] {
   const schema = source.program.body.find(
     (statement) => statement.type === 'VariableDeclaration' && namesOf(statement).includes(name!),
   );

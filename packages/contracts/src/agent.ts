@@ -51,9 +51,13 @@ export type NewAgentCredential = Pick<AgentCredential, 'agentId' | 'apiKey'> & P
 export interface AgentRegistryAPI {
   /** Stores a credential; one that exists already is replaced. */
   register(credential: NewAgentCredential): Promise<AgentCredential>;
+  /** The credential of an agent, its key in plain text; `null` where there is none. */
   get(agentId: string): Promise<AgentCredential | null>;
+  /** Every credential, or only those that are active, or are not. */
   list(filter?: { active?: boolean }): Promise<AgentCredential[]>;
+  /** Changes what `patch` names. Another `apiKey` is taken for one issued now, unless `keyIssuedAt` says otherwise. */
   update(agentId: string, patch: Partial<Omit<AgentCredential, 'agentId'>>): Promise<AgentCredential>;
+  /** Forgets the agent and its key. The backend is told nothing. */
   remove(agentId: string): Promise<void>;
   /**
    * Asks the backend for a new key, stores it, and answers it whole. One rotation at a time: who comes while one runs gets
@@ -66,6 +70,7 @@ export interface AgentRegistryAPI {
   retireKey?(agentId: string): Promise<void>;
   /** The most recently used active agent. */
   getActive(): Promise<AgentCredential | null>;
+  /** Makes it the most recently used agent. */
   markUsed(agentId: string): Promise<void>;
 }
 
@@ -87,6 +92,7 @@ export interface Credential {
 export interface Agent {
   /** Known once the plugin that provides it has run its `init`. */
   readonly id: string;
+  /** What is in use now. Ask anew for each request. Throws before the plugin that provides it has run its `init`. */
   credential(): Credential;
   /** Runs after the credential changed. Returns the unsubscribe function. */
   onChange(listener: (credential: Credential) => void): () => void;

@@ -13,6 +13,7 @@ export class Secret {
     remember(this, value);
   }
 
+  /** The value itself. For the request that needs it, at that moment. */
   reveal(): string {
     return this.#value;
   }

@@ -112,8 +112,11 @@ export interface Transport {
     conversationIds: readonly string[],
     options?: FetchConversationOptions,
   ): Promise<ConversationPage>;
+  /** Tells the backend that the agent is there, and how it is. */
   heartbeat?(report: PresenceReport, options?: RequestOptions): Promise<void>;
+  /** Tells the backend how the agent is, such as `offline` at its end. */
   setStatus?(report: PresenceReport, options?: RequestOptions): Promise<void>;
+  /** How others see an agent now. */
   isOnline?(agentId: string, options?: RequestOptions): Promise<AgentPresence>;
   /**
    * Asks the backend for a new key. The old one keeps working for `overlapSeconds` where the backend can; with

@@ -27,7 +27,7 @@ export const agentPathSchema = z.object({ id: agentIdSchema });
 /** The path of a route about one conversation or one message; an id has 1 to 128 characters. */
 export const idPathSchema = z.object({ id: idSchema });
 
-/** `GET /agents` */
+/** What `GET /agents` takes. Default 50 agents a page, at most 200. */
 export const listAgentsQuerySchema = z.object({
   capability: z.string().max(64).optional(),
   skill: z.string().max(64).optional(),
@@ -42,10 +42,10 @@ export const listAgentsQuerySchema = z.object({
   limit: limitSchema.optional(),
 });
 
-/** `POST /agents/{id}/heartbeat`: nothing given means `online`. */
+/** What `POST /agents/{id}/heartbeat` takes: nothing given means `online`. */
 export const heartbeatSchema = presenceReportSchema.partial().optional();
 
-/** `POST /agents/{id}/rotate-key` */
+/** What `POST /agents/{id}/rotate-key` takes; nothing is needed. */
 export const rotateKeySchema = z
   .object({
     /** How long the old key goes on working. Default 600; 0 ends it at once. */
@@ -55,10 +55,10 @@ export const rotateKeySchema = z
   })
   .optional();
 
-/** `POST /messages` */
+/** What `POST /messages` takes: a message, and whom it is for. */
 export const directMessageSchema = newMessageSchema.extend({ toAgentId: agentIdSchema });
 
-/** `GET /messages/peek` and `GET /messages/poll/new` */
+/** What `GET /messages/peek` and `GET /messages/poll/new` take. Default 50 messages, at most 200. */
 export const pollQuerySchema = z.object({
   /** Only messages whose `seq` is greater: exclusive, exact, ascending. */
   after_seq: seqSchema.optional(),
@@ -71,16 +71,16 @@ export const pollQuerySchema = z.object({
   limit: limitSchema.optional(),
 });
 
-/** `POST /messages/ack` */
+/** What `POST /messages/ack` takes: at most 10,000 ids. */
 export const ackSchema = z.object({ messageIds: z.array(idSchema).max(MAX_ACK_IDS) });
 
-/** `GET /conversations` */
+/** What `GET /conversations` takes. Default 50 conversations a page, at most 200. */
 export const pageQuerySchema = z.object({ page: pageSchema.optional(), limit: limitSchema.optional() });
 
-/** `POST /conversations/{id}/participants` */
+/** What `POST /conversations/{id}/participants` takes: who comes in. */
 export const addParticipantsSchema = newConversationSchema.pick({ participants: true });
 
-/** `GET /conversations/{id}/messages` */
+/** What `GET /conversations/{id}/messages` takes. Default 50 messages, at most 200. */
 export const historyQuerySchema = z.object({
   sort: z.enum(['asc', 'desc']).optional(),
   page: pageSchema.optional(),
@@ -95,7 +95,7 @@ export const historyQuerySchema = z.object({
   compact: z.stringbool().optional(),
 });
 
-/** `GET /messages/search` */
+/** What `GET /messages/search` takes. Default 50 messages, at most 200. */
 export const searchQuerySchema = z.object({
   /** Words that all have to be in a message; the first 10 are used. */
   q: z.string().min(1).max(256),
@@ -103,7 +103,7 @@ export const searchQuerySchema = z.object({
   limit: limitSchema.optional(),
 });
 
-/** `GET /conversations/messages`: several conversations, ids separated by commas, in one ascending page. */
+/** What `GET /conversations/messages` takes: several conversations, ids separated by commas, in one ascending page. */
 export const scanQuerySchema = z.object({
   ids: z.string().min(1),
   after_seq: seqSchema.optional(),

@@ -57,6 +57,7 @@ export type KernelState = 'new' | 'ready' | 'starting' | 'running' | 'stopping' 
 /** One agent's plugins, from their set-up to their end. It starts once; a new start needs a new kernel. */
 export interface Kernel {
   readonly state: KernelState;
+  /** Takes messages from the end of `start` to the beginning of `stop`. */
   readonly inbox: Inbox & Required<Pick<Inbox, 'aside' | 'resume'>>;
   /** Validates options, orders the plugins and runs their `setup`, without any I/O of theirs. `start` does it too. */
   prepare(): Promise<void>;
@@ -75,7 +76,9 @@ export interface Kernel {
    * cannot take it, and when the kernel stops first.
    */
   dispatch(message: ConduitMessage): Promise<DispatchResult>;
+  /** What it is made of and has done so far, at any time. */
   describe(): KernelDescription;
+  /** {@link stop}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

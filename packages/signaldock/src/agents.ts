@@ -43,7 +43,9 @@ export interface Agents {
   registerAgent(agent: NewAgent): Promise<{ agent: WireAgent; apiKey: string }>;
   /** The full record, as its owner may see it. */
   getAgent(agentId: string): Promise<WireAgent>;
+  /** Those that fit the filter, one page of them; private ones too, unless `visibleTo` is given. */
   listAgents(filter?: AgentFilter): Promise<WireAgent[]>;
+  /** Changes what the patch names; `status` counts as said by the agent now. */
   updateAgent(agentId: string, patch: AgentPatch): Promise<WireAgent>;
   /**
    * Removes an agent, its keys and its place in conversations. What it sent stays with those who got it; what it had

@@ -68,6 +68,7 @@ export class DeadLetters {
     return this.#changeOne(REPLAY_ALL, keyOrId);
   }
 
+  /** {@link replay} for every one. Resolves with how many. */
   replayAll(): Promise<number> {
     return this.#changeAll(REPLAY_ALL);
   }
@@ -77,6 +78,7 @@ export class DeadLetters {
     return this.#changeOne(DROP_ALL, keyOrId);
   }
 
+  /** {@link drop} for every one. Resolves with how many. */
   dropAll(): Promise<number> {
     return this.#changeAll(DROP_ALL);
   }

@@ -25,7 +25,10 @@ export async function findCredential(
   );
 }
 
-/** The same for a registry of any make. Rejects with `E_CREDENTIAL_INVALID` too, and with what the registry rejects with. */
+/**
+ * The credential to run with, by a registry of any make: that of `wanted`, else that of the most recently active agent. Rejects
+ * with `E_NO_AGENT`, with `E_CREDENTIAL_INVALID`, and with what the registry rejects with.
+ */
 export function credentialOf(
   registry: AgentRegistryAPI,
   wanted: string | undefined,
