@@ -117,6 +117,11 @@ export class Resident {
     this.#tellEarly();
   }
 
+  /** The name of its transport, once it is ready. */
+  get transport(): string {
+    return this.#transport;
+  }
+
   /** What is wrong that a restart would cure, and nothing else is known to. */
   get stuck(): HealthProblem | undefined {
     if (this.#kernel?.state !== 'running') return undefined;

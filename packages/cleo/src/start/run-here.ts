@@ -1,14 +1,13 @@
 import type { AgentCredential } from '@cleocode/contracts';
-import { isLocal } from '../agents.ts';
 import type { Cli } from '../cli.ts';
 import type { StartOptions } from '../commands/agent-start.ts';
 import { loadConfiguration } from '../configuration.ts';
 import { stderrLogger } from '../logger.ts';
 import type { Output } from '../output.ts';
-import { selfCommand } from '../self-command.ts';
 import { withState } from '../state.ts';
 import { agentsToStart } from './agents-to-start.ts';
 import type { Background } from './background.ts';
+import { howToTalk } from './how-to-talk.ts';
 import { commandHandlers, kernelConfig } from './kernel-config.ts';
 import { Resident } from './resident.ts';
 import { untilStopped } from './until-stopped.ts';
@@ -49,7 +48,9 @@ export async function runHere(
       });
     });
   });
-  const onReady = background ? () => background.started() : (ready: Resident) => sayHowToTalk(output, ready);
+  const onReady = background
+    ? () => background.started()
+    : (ready: Resident) => output.text(`${howToTalk(ready)}\n  Ctrl-C stops it.\n`);
   cli.exitCode = await untilStopped(residents, voice, onReady);
 }
 
@@ -60,14 +61,5 @@ function warnOfPlainHttp(
   if (transportConfig.allowInsecure !== true) return;
   output.note(
     `warning: ${agentId} talks plain http to ${apiBaseUrl}: who can listen on the way can read everything`,
-  );
-}
-
-function sayHowToTalk(output: Output, { agentId, apiBaseUrl }: Resident): void {
-  const send = `${selfCommand()} agent send --to ${agentId}`;
-  output.text(
-    isLocal({ apiBaseUrl })
-      ? `  Talk to it from a second terminal:\n\n    ${send} "hello"\n\n  Ctrl-C stops it.\n`
-      : `  Talk to it as another agent of ${apiBaseUrl}:\n\n    ${send} --agent another-agent "hello"\n\n  Ctrl-C stops it.\n`,
   );
 }
