@@ -10,16 +10,23 @@ export interface MessageFigures {
   meanMs?: number;
 }
 
-/** A clock costs as much as a fast handler: after so many calls only some are timed. */
+/** To wait for a promise costs as much as a fast handler: after so many calls only some are timed until they settle. */
 const EACH_UNTIL = 128;
 const THEN_EVERY = 16;
+/** A handler that takes this long to return keeps everything else from running, in milliseconds. */
+const BLOCKING_MS = 1_000;
 
-/** Counts the calls of one plugin's message handlers, and times some of them. */
+/** Counts the calls of one plugin's message handlers, times some of them, and notices those that block the process. */
 export class Figures {
+  readonly #onBlocked: (ms: number) => void;
   #count = 0;
   #failed = 0;
   #timed = 0;
   #ms = 0;
+
+  constructor(onBlocked: (ms: number) => void = () => {}) {
+    this.#onBlocked = onBlocked;
+  }
 
   get messages(): MessageFigures {
     return {
@@ -38,27 +45,34 @@ export class Figures {
   observing(handler: HookEntry['handler']): HookEntry['handler'] {
     return (delivery) => {
       const nth = this.#count++;
-      if (nth >= EACH_UNTIL && nth % THEN_EVERY !== 0) return handler(delivery);
-      const weight = nth < EACH_UNTIL ? 1 : THEN_EVERY;
-      const started = performance.now();
+      const began = performance.now();
       let outcome: unknown;
       try {
         outcome = handler(delivery);
       } catch (error) {
-        this.#add(started, weight);
+        this.#add(this.#returned(began), 1);
         throw error;
       }
+      const ms = this.#returned(began);
       // Of a thenable that is none of the language's promises `then` may do the work: that is for the inbox alone to call.
-      if (outcome instanceof Promise) {
-        const settled = () => this.#add(started, weight);
+      if (!(outcome instanceof Promise)) this.#add(ms, 1);
+      else if (nth < EACH_UNTIL || nth % THEN_EVERY === 0) {
+        const weight = nth < EACH_UNTIL ? 1 : THEN_EVERY;
+        const settled = () => this.#add(performance.now() - began, weight);
         outcome.then(settled, settled);
-      } else this.#add(started, weight);
+      }
       return outcome;
     };
   }
 
-  #add(started: number, weight: number): void {
-    this.#ms += (performance.now() - started) * weight;
+  #returned(began: number): number {
+    const ms = performance.now() - began;
+    if (ms >= BLOCKING_MS) this.#onBlocked(ms);
+    return ms;
+  }
+
+  #add(ms: number, weight: number): void {
+    this.#ms += ms * weight;
     this.#timed += weight;
   }
 }

@@ -168,6 +168,7 @@ class PluginKernel implements Kernel {
       agent: this.#agent,
       timeoutMs: this.#timeouts.initMs,
       onHandlersChanged: () => this.inbox.handlersChanged(),
+      onBlocked: (plugin, ms) => this.inbox.blocked(plugin, ms),
     });
     this.#hosts = planned.map(({ host }) => host);
     // Known before the first `setup`: should a later one fail, what the earlier ones put up is taken down.

@@ -21,6 +21,8 @@ export interface HostParts {
   services: Services;
   logger: Logger;
   onHandlersChanged(): void;
+  /** A message handler of the plugin took so long to return. */
+  onBlocked(plugin: string, ms: number): void;
 }
 
 /** One plugin of a running kernel: its context, and the ledger of everything it has put up and must take down. */
@@ -33,7 +35,7 @@ export class PluginHost {
   readonly tasks: SupervisedTask[] = [];
   /** Milliseconds spent in each phase. */
   readonly ms: Partial<Record<Phase, number>> = {};
-  readonly figures = new Figures();
+  readonly figures: Figures;
   readonly #parts: HostParts;
   readonly #abort = new AbortController();
   readonly #defers: (() => void | Promise<void>)[] = [];
@@ -51,6 +53,7 @@ export class PluginHost {
     this.logger = parts.logger.child({ plugin: this.name });
     this.#parts = parts;
     this.position = position;
+    this.figures = new Figures((ms) => parts.onBlocked(name, ms));
   }
 
   /** Runs the plugin's `setup` with its validated options and the services it asked for. */

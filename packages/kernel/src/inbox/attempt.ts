@@ -1,22 +1,12 @@
 import { CleoError, isThenable } from '@cleocode/contracts';
 import { KernelError } from '../errors.ts';
 import type { HookEntry, HookRun } from '../hooks.ts';
-import { BLOCKING_MS } from './blockers.ts';
 import { HandlerDelivery, type Outbox } from './delivery.ts';
 import type { Item } from './lanes.ts';
 
 export interface HandlerFailure {
   plugin: string;
   error: unknown;
-}
-
-/** What the attempts of all messages work with. */
-export interface AttemptParts {
-  outbox: Outbox;
-  /** A handler's deadline unless it names its own, in milliseconds. */
-  timeoutMs: number;
-  /** A handler of the plugin ran for so long before it returned. */
-  blocked(plugin: string, ms: number): void;
 }
 
 const NOTHING = Promise.resolve();
@@ -30,22 +20,20 @@ export class Attempt implements HookRun {
   /** A stop gave it up before every handler had its turn. */
   cutShort = false;
   dropped: { plugin: string; reason: string } | undefined;
-  readonly beganAt = performance.now();
   readonly #item: Item;
   readonly #number: number;
-  readonly #parts: AttemptParts;
-  /** No handler has had its turn, and nothing else has run since it began. */
-  #fresh = true;
+  readonly #outbox: Outbox;
+  readonly #timeoutMs: number;
   #failures: HandlerFailure[] | undefined;
   #current: HandlerDelivery | undefined;
   #abandonedFor: unknown;
   #release: (() => void) | undefined;
-  #waitingFor: HookEntry | undefined;
 
-  constructor(item: Item, number: number, parts: AttemptParts) {
+  constructor(item: Item, number: number, outbox: Outbox, timeoutMs: number) {
     this.#item = item;
     this.#number = number;
-    this.#parts = parts;
+    this.#outbox = outbox;
+    this.#timeoutMs = timeoutMs;
   }
 
   get failures(): readonly HandlerFailure[] {
@@ -67,29 +55,23 @@ export class Attempt implements HookRun {
 
   /** The plugin whose handler has begun and not settled. */
   get waitingFor(): string | undefined {
-    return this.#waitingFor?.plugin;
+    return this.#release && this.#current?.plugin;
   }
 
   invoke(entry: HookEntry): Promise<void> {
-    const fresh = this.#fresh;
-    this.#fresh = false;
     if (!entry.active || this.dropped || this.#item.handled?.includes(entry)) return NOTHING;
     if (this.#abandonedFor !== undefined) {
       this.cutShort = true;
       return NOTHING;
     }
-    const delivery = new HandlerDelivery(this.#item, this.#number, entry, this.#parts.outbox);
+    const delivery = new HandlerDelivery(this.#item, this.#number, entry, this.#outbox);
     this.#current = delivery;
-    // The clock is looked at once for most messages: it costs as much as a fast handler.
-    const began = fresh ? this.beganAt : performance.now();
     try {
       const outcome = entry.handler(delivery as never);
-      this.#returned(entry, began);
       // `Promise.resolve` answers a promise as it is, and contains a thenable whose `then` throws.
       if (isThenable(outcome)) return this.#settle(entry, delivery, Promise.resolve(outcome));
       this.#succeeded(entry, delivery);
     } catch (error) {
-      this.#returned(entry, began);
       this.#failed(entry, delivery, error);
     }
     return NOTHING;
@@ -111,12 +93,10 @@ export class Attempt implements HookRun {
         settled = true;
         clearTimeout(timer);
         this.#release = undefined;
-        this.#waitingFor = undefined;
         note();
         resolve();
       };
-      this.#waitingFor = entry;
-      const ms = entry.timeoutMs ?? this.#parts.timeoutMs;
+      const ms = entry.timeoutMs ?? this.#timeoutMs;
       const timer = setTimeout(
         () => settle(() => this.#failed(entry, delivery, handlerTimeout(entry, ms))),
         ms,
@@ -130,11 +110,6 @@ export class Attempt implements HookRun {
         (error) => settle(() => this.#failed(entry, delivery, error)),
       );
     });
-  }
-
-  #returned({ plugin }: HookEntry, began: number): void {
-    const ms = performance.now() - began;
-    if (ms >= BLOCKING_MS) this.#parts.blocked(plugin, ms);
   }
 
   #succeeded(entry: HookEntry, delivery: HandlerDelivery): void {

@@ -1,8 +1,6 @@
 import type { Problem } from '@cleocode/contracts';
 import type { Logger } from '../logger.ts';
 
-/** A handler that runs this long without waiting for anything keeps everything else from running, in milliseconds. */
-export const BLOCKING_MS = 1_000;
 /** So long after it did so last, a plugin is told of; and it is logged no more often. */
 const REMEMBERED_MS = 600_000;
 

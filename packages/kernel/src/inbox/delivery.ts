@@ -41,6 +41,11 @@ export class HandlerDelivery implements Delivery {
     this.#item = item;
   }
 
+  /** Whose handler it is made for. */
+  get plugin(): string {
+    return this.#entry.plugin;
+  }
+
   /** Made when first asked for: most handlers never look, and a controller for each message is not free. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();

@@ -11,8 +11,7 @@ import {
 import type { Hooks } from '../hooks.ts';
 import type { Logger } from '../logger.ts';
 import type { Asides, Objection } from './asides.ts';
-import { Attempt, type AttemptParts } from './attempt.ts';
-import type { Blockers } from './blockers.ts';
+import { Attempt } from './attempt.ts';
 import type { Outbox } from './delivery.ts';
 import type { Item, Lane, Lanes } from './lanes.ts';
 import type { InboxOptions } from './options.ts';
@@ -30,7 +29,6 @@ export interface DispatcherParts {
   problems: Problems;
   lanes: Lanes;
   asides: Asides;
-  blockers: Blockers;
   /** A handler's deadline unless it names its own, in milliseconds. */
   messageTimeoutMs: number;
   /** Whether anybody listens: events are not made for nobody. */
@@ -51,7 +49,7 @@ export class Dispatcher {
   readonly #parts: DispatcherParts;
   readonly #journal: PatientJournal;
   readonly #setAside: SetAside;
-  readonly #attempts: AttemptParts;
+  readonly #outbox: Outbox;
   readonly #givenUp = new AbortController();
   /** Items between `begin` and their last step, each with its attempt once the journal has it. */
   readonly #working = new Set<Item>();
@@ -67,11 +65,7 @@ export class Dispatcher {
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
-    this.#attempts = {
-      outbox: telling(parts),
-      timeoutMs: parts.messageTimeoutMs,
-      blocked: (plugin, ms) => parts.blockers.note(plugin, ms),
-    };
+    this.#outbox = telling(parts);
     this.#journal = new PatientJournal(parts.journal, parts.problems, this.#givenUp.signal);
     this.#setAside = new SetAside({
       asides: parts.asides,
@@ -160,7 +154,7 @@ export class Dispatcher {
 
   /** One attempt at one message. Never rejects. The slot is given back as soon as no handler runs any more. */
   async #work(item: Item): Promise<void> {
-    const { hooks, options } = this.#parts;
+    const { hooks, messageTimeoutMs, options } = this.#parts;
     item.attempt = undefined;
     this.#working.add(item);
     const answer = this.#journal.ask(begin, item.key);
@@ -187,9 +181,13 @@ export class Dispatcher {
       this.#freeSlot();
       return this.#keepBack(item, objection === true ? undefined : objection);
     }
-    if (this.#parts.observed())
+    // The clock is for observers alone.
+    let began: number | undefined;
+    if (this.#parts.observed()) {
       this.#parts.emit({ type: 'message', message: item.message, attempt: number, source: item.source });
-    const attempt = new Attempt(item, number, this.#attempts);
+      began = performance.now();
+    }
+    const attempt = new Attempt(item, number, this.#outbox, messageTimeoutMs);
     item.attempt = attempt;
     this.inFlight += 1;
     await hooks.run('message', undefined, attempt);
@@ -200,15 +198,16 @@ export class Dispatcher {
       return this.#failed(item, number, failures + 1, attempt);
     const stored = this.#journal.ask(done, item.key);
     if ((isThenable(stored) ? await stored : stored) === GAVE_UP) return this.#rest(item);
-    this.#done(item, number, attempt);
+    this.#done(item, number, began, attempt.dropped);
   }
 
-  #done(item: Item, attempt: number, { beganAt, dropped }: Attempt): void {
+  #done(item: Item, attempt: number, began: number | undefined, dropped: Attempt['dropped']): void {
     this.counts[dropped ? 'dropped' : 'done'] += 1;
     if (this.#parts.observed()) {
       const { message } = item;
+      const durationMs = began === undefined ? 0 : performance.now() - began;
       if (dropped) this.#parts.emit({ type: 'dropped', message, ...dropped });
-      else this.#parts.emit({ type: 'done', message, attempt, durationMs: performance.now() - beganAt });
+      else this.#parts.emit({ type: 'done', message, attempt, durationMs });
     }
     this.#finish(item);
   }

@@ -75,7 +75,6 @@ export class KernelInbox implements Inbox {
       problems: this.#problems,
       lanes: this.#lanes,
       asides,
-      blockers,
       observed: () => this.#observers.size > 0,
       emit: (event) => this.#emit(event),
       finished: (item) => this.#finished(item),
@@ -103,6 +102,11 @@ export class KernelInbox implements Inbox {
     if (!this.#open?.parts.hooks.handlesMessages) return;
     this.#problems.resolve('no_handler');
     this.#open.dispatcher.pump();
+  }
+
+  /** A message handler of the plugin kept everything else from running for `ms`. */
+  blocked(plugin: string, ms: number): void {
+    this.#open?.blockers.note(plugin, ms);
   }
 
   get room(): number {
