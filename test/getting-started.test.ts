@@ -59,7 +59,7 @@ function stepsOf(file: string): Step[] {
     ...codeBlocks(file, 'text').map((block) => ({ ...block, meta: 'output' })),
   ].sort(order);
   return blocks.flatMap((block, at) => {
-    const script = { run: running, start: starting, save: saving }[block.meta]?.(block.code);
+    const script = SCRIPTS[block.meta]?.(block.code);
     const next = blocks[at + 1];
     const output = next?.meta === 'output' && block.meta !== 'save' ? `${next.code}\n` : '';
     return script === undefined ? [] : [{ line: block.line, script, output }];
@@ -81,6 +81,9 @@ function saving(code: string): string {
     throw new Error(`a program does not say in its first line where it is to be saved:\n${code}`);
   return `cat > ${name} <<'END OF THE FILE'\n${code}\nEND OF THE FILE`;
 }
+
+/** By what is to be done with a block. */
+const SCRIPTS: Record<string, (code: string) => string> = { run: running, start: starting, save: saving };
 
 const mark = (at: number) => `=== ${at} ===`;
 
@@ -111,7 +114,7 @@ function seen(shown: string): string {
 function masked(shown: string, home = '/home/ada'): string {
   return shown
     .replaceAll(home, '/home/ada')
-    .replaceAll(new RegExp(`\\b${RegExp.escape(userInfo().username)}\\b`, 'g'), 'ada')
+    .replaceAll(new RegExp(`\\b${userInfo().username.replaceAll(/\W/g, '\\$&')}\\b`, 'g'), 'ada')
     .replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, 'ID')
     .replaceAll(/^( {2}seen as ).*/gm, '$1…')
     .replaceAll(/\d+(?:[.:,T-]\d+)*Z?/g, '0')
