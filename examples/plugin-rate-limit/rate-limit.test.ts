@@ -7,7 +7,8 @@ import rateLimit from './index.ts';
 /** The clock of the limit; timers are real. */
 let time: number;
 beforeEach(() => {
-  time = performance.now();
+  // Whole milliseconds: a minute later is then a minute, to the last digit.
+  time = Math.round(performance.now());
   const spy = vi.spyOn(performance, 'now').mockImplementation(() => time);
   onTestFinished(() => spy.mockRestore());
 });
