@@ -1,5 +1,7 @@
+import { services } from '@cleocode/contracts';
 import { MockTransport } from '@cleocode/contracts/testing';
 import { describe, expect, it } from 'vitest';
+import { MemoryJournal } from './inbox/memory-journal.ts';
 import type { Delivery, KernelConfig, Plugin, PluginContext, PluginDefinition } from './index.ts';
 import { define, kernelOf, message, never, plugin, recordLogs, rejection, until } from './kernel.test.kit.ts';
 
@@ -260,6 +262,40 @@ describe('a plugin whose task fails is named, and the task starts again', () => 
       { name: 'watch', state: 'restarting', restarts: 1 },
     ]);
     expect(await kernel.stop()).toMatchObject({ ok: true, forced: [] });
+  });
+});
+
+describe('a plugin whose journal fails is named, and its messages wait until it works', () => {
+  const soon = (times: number, wrong: () => unknown) => (begin: () => unknown) => () =>
+    times-- > 0 ? wrong() : begin();
+  it.each([
+    ['rejects', soon(1, reject), 'broken'],
+    ['throws', soon(1, raise), 'broken'],
+    ['throws no error', soon(1, raiseText), 'no error at all'],
+  ])('one that %s', async (_, around, text) => {
+    const seen: string[] = [];
+    const journal = new MemoryJournal();
+    journal.begin = around(journal.begin.bind(journal, 'poison')) as typeof journal.begin;
+    const bad = define({
+      name: 'bad',
+      provides: [services.journal],
+      setup: (ctx) => ctx.provide(services.journal, journal),
+    })();
+    const { kernel } = between(bad, seen);
+    const problems: unknown[] = [];
+    kernel.inbox.observe((event) => void (event.type === 'problem' && problems.push(event)));
+    await kernel.start();
+    expect(await kernel.dispatch(message({ id: 'poison', content: 'poison' }))).toEqual({ status: 'done' });
+    const problem = {
+      code: 'storage_error',
+      message: `the journal of bad failed: ${text}`,
+      hint: expect.stringMatching(/\w/),
+    };
+    expect(problems).toMatchObject([
+      { ...problem, resolved: false },
+      { ...problem, resolved: true },
+    ]);
+    expect(seen.slice(-2)).toEqual(['before poison', 'after poison']);
   });
 });
 

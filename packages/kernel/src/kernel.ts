@@ -254,6 +254,7 @@ class PluginKernel implements Kernel {
     this.inbox.attach({
       hooks: this.#hooks,
       journal: this.#services.get(services.journal)!,
+      journalProvider: this.#services.providerOf(services.journal),
       logger: this.#logger,
       messageTimeoutMs: this.#timeouts.messageMs,
       agentId: agent?.id ?? '',

@@ -31,6 +31,11 @@ export class Services {
     return this.#provided.get(ref.id)?.implementation as T | undefined;
   }
 
+  /** The name of the plugin that gives it. */
+  providerOf(ref: ServiceRef<unknown>): string | undefined {
+    return this.#provided.get(ref.id)?.provider;
+  }
+
   list(): { id: string; provider: string }[] {
     return [...this.#provided].map(([id, { provider }]) => ({ id, provider }));
   }

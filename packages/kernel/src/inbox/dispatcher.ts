@@ -24,6 +24,8 @@ export interface DispatcherParts {
   options: Required<InboxOptions>;
   hooks: Hooks;
   journal: Journal;
+  /** The plugin that the journal is of. */
+  journalProvider?: string | undefined;
   logger: Logger;
   outbox: Outbox;
   problems: Problems;
@@ -66,7 +68,8 @@ export class Dispatcher {
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
     this.#outbox = telling(parts);
-    this.#journal = new PatientJournal(parts.journal, parts.problems, this.#givenUp.signal);
+    const { journal, journalProvider, problems } = parts;
+    this.#journal = new PatientJournal(journal, problems, this.#givenUp.signal, journalProvider);
     this.#setAside = new SetAside({
       asides: parts.asides,
       lanes: parts.lanes,

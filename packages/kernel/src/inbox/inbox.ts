@@ -22,7 +22,10 @@ import { remainsOf, UNUSABLE } from './unusable.ts';
 
 /** What the inbox works with; known once the plugins are set up. */
 export interface InboxParts
-  extends Pick<DispatcherParts, 'hooks' | 'journal' | 'logger' | 'outbox' | 'messageTimeoutMs'> {
+  extends Pick<
+    DispatcherParts,
+    'hooks' | 'journal' | 'journalProvider' | 'logger' | 'outbox' | 'messageTimeoutMs'
+  > {
   ack(ids: string[], signal: AbortSignal): Promise<void>;
   agentId: string;
 }

@@ -13,7 +13,8 @@ function patient(journal: Journal) {
   const events: [code: string, resolved: boolean][] = [];
   const problems = new Problems(({ code, resolved }) => void events.push([code, resolved]));
   const givenUp = new AbortController();
-  return { ask: new PatientJournal(journal, problems, givenUp.signal), events, problems, givenUp };
+  const ask = new PatientJournal(journal, problems, givenUp.signal, 'acme');
+  return { ask, events, problems, givenUp };
 }
 
 beforeEach(() => {
@@ -76,14 +77,14 @@ it('takes the problem for solved only when everything that failed has worked', a
   ]);
 });
 
-it('calls an error without a code of its own a storage error, keeps its text, and says what happens next', async () => {
+it('calls an error without a code of its own a storage error, says whose, keeps its text, and says what happens next', async () => {
   const { ask, problems } = patient(new FaultyJournal());
   void ask.ask(() => Promise.reject(new Error('what is this?')), 'a');
   await vi.advanceTimersByTimeAsync(100);
   expect(problems.list()).toEqual([
     {
       code: 'storage_error',
-      message: 'what is this?',
+      message: 'the journal of acme failed: what is this?',
       hint: expect.stringContaining('tried again by itself'),
       sinceMs: 100,
     },
@@ -98,7 +99,7 @@ it('says that the journal does not answer, after 10 s, until it does', async () 
   expect(events).toEqual([]);
   await vi.advanceTimersByTimeAsync(1);
   expect(problems.list()).toMatchObject([
-    { code: 'storage_stalled', message: 'the journal has not answered for 10000 ms' },
+    { code: 'storage_stalled', message: 'the journal of acme has not answered for 10000 ms' },
   ]);
   resolve();
   await answer;

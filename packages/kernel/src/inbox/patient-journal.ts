@@ -25,13 +25,15 @@ export class PatientJournal {
   readonly #journal: Journal;
   readonly #problems: Problems;
   readonly #givenUp: AbortSignal;
+  readonly #whose: string;
   /** Operations that have failed or stalled and not worked since: the trouble lasts as long as any of them. */
   #troubled = 0;
 
-  constructor(journal: Journal, problems: Problems, givenUp: AbortSignal) {
+  constructor(journal: Journal, problems: Problems, givenUp: AbortSignal, provider?: string) {
     this.#journal = journal;
     this.#problems = problems;
     this.#givenUp = givenUp;
+    this.#whose = provider === undefined ? 'the journal' : `the journal of ${provider}`;
   }
 
   /** Answers without a promise when the journal does: the hot path of a journal in memory. */
@@ -60,7 +62,7 @@ export class PatientJournal {
         if (troubled && this.#troubled === 0) this.#problems.resolve('storage');
         return value;
       } catch (error) {
-        trouble(journalFailing(error));
+        trouble(journalFailing(this.#whose, error));
         await pause(backoff(failures, RETRY_BASE_MS, RETRY_CAP_MS), this.#givenUp);
         if (this.#givenUp.aborted) return GAVE_UP;
       }
@@ -71,7 +73,7 @@ export class PatientJournal {
   /** A journal that does not answer must not be asked again, it may be at work; but somebody should know. */
   async #orStalled<T>(answer: MaybePromise<T>, trouble: (problem: Problem) => void): Promise<T> {
     const timer = setTimeout(() => {
-      if (!this.#givenUp.aborted) trouble(journalStalled(STALLED_MS));
+      if (!this.#givenUp.aborted) trouble(journalStalled(this.#whose, STALLED_MS));
     }, STALLED_MS);
     // It ends no wait: a process that has nothing else to do may exit.
     timer.unref();

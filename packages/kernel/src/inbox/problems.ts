@@ -48,20 +48,21 @@ export function acksFailing(error: unknown): Problem {
   };
 }
 
-export function journalStalled(ms: number): Problem {
+export function journalStalled(whose: string, ms: number): Problem {
   return {
     code: 'storage_stalled',
-    message: `the journal has not answered for ${ms} ms`,
+    message: `${whose} has not answered for ${ms} ms`,
     hint: 'Look at the disk that the state folder is on.',
   };
 }
 
-/** `E_STORAGE_FULL` as an operator reads it: `storage_full`. Anything without such a code is a `storage_error`. */
-export function journalFailing(error: unknown): Problem {
+/** `E_STORAGE_FULL` as an operator reads it: `storage_full`. Anything without such a code is a `storage_error`, and names whose journal it is. */
+export function journalFailing(whose: string, error: unknown): Problem {
   const known = CleoError.is(error) ? error : undefined;
   return {
-    code: known?.code.startsWith('E_STORAGE_') ? known.code.slice(2).toLowerCase() : 'storage_error',
-    message: errorText(error),
+    ...(known?.code.startsWith('E_STORAGE_')
+      ? { code: known.code.slice(2).toLowerCase(), message: errorText(error) }
+      : { code: 'storage_error', message: `${whose} failed: ${errorText(error)}` }),
     hint: known?.hint ?? 'Nothing is acked until the journal can be written; that is tried again by itself.',
   };
 }
