@@ -237,6 +237,33 @@ describe('cleo agent start', () => {
     });
   });
 
+  it('masks what a plugin prints, keeps it off stdout, and says in the end what it has not finished and not closed', async () => {
+    const box = new Sandbox();
+    box.installKernel();
+    const setup = `
+      ctx.on("start", () => { setInterval(() => {}, 1e6); console.log("with %s", "sk_live_0123456789abcdef", [1]); });
+      ctx.on("message", () => new Promise(() => {}));`;
+    box.write('cleo.config.ts', configWith(setup, 'timeouts: { drainMs: 50 },'));
+    const agent = await box.start([]);
+    const id = await box.sendAs('ada', 'bob', 'hello');
+    await agent.event('message', { id });
+    expect(await agent.stop()).toBe(0);
+    expect(agent.events.map(({ event }) => event)).toEqual(['ready', 'message', 'stopped']);
+    expect(agent.events.at(-1)).toMatchObject({
+      drained: false,
+      released: [{ messageId: id, plugin: 'test-plugin' }],
+      forced: [],
+      ok: true,
+      leftOpen: ['Timeout'],
+    });
+    const printed = agent.stderr.split('\n').find((line) => line.includes('with'))!;
+    expect(JSON.parse(printed)).toEqual({
+      time: expect.any(String),
+      level: 'info',
+      message: 'with sk_live_012… [ 1 ]',
+    });
+  });
+
   it('stops in order and exits 1 after an error that nobody caught', async () => {
     const box = new Sandbox();
     box.installKernel();

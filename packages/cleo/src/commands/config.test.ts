@@ -80,6 +80,17 @@ describe('cleo config', () => {
     expect(stdout).toMatch(/^logLevel +info +\(default\)$/m);
   });
 
+  it('masks what the file prints', async () => {
+    const box = new Sandbox();
+    const says = 'console.log("with sk_live_0123456789abcdef"); console.warn("and", { a: 1 });';
+    box.write('cleo.config.ts', `${says}\nexport default { agent: 'bob' };\n`);
+    const { stdout, stderr } = await box.cleo(['config']);
+    expect(stdout).toMatch(/^with sk_live_012…\n/);
+    expect(stderr).toBe('and { a: 1 }\n');
+    const { lines } = await box.json(['config']);
+    expect(lines).toMatchObject([{ ok: true }]);
+  });
+
   it('hides a key that stands in the file', async () => {
     const box = new Sandbox();
     const apiKey = `sk_live_${'0123456789abcdef'.repeat(4)}`;

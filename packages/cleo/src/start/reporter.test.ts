@@ -67,9 +67,10 @@ describe('reporter', () => {
         agentId: 'bob',
         reason: 'SIGTERM',
         drained: false,
-        released: [{ messageId: 'm5' }],
+        released: [{ messageId: 'm5', plugin: 'slow' }],
         forced: [{ plugin: 'slow', phase: 'stop', error: 'slow did not end' }],
         ok: false,
+        leftOpen: ['TCPServerWrap', 'Timeout'],
       },
     ]);
     expect(text).toBe(`● bob is ready (local, process 7)
@@ -87,8 +88,9 @@ describe('reporter', () => {
 ✓ conversation talk goes on
 ! storage_full: the disk is full
 ✓ storage_full is over
-■ bob stopped (1 message will come again)
+■ bob stopped (1 message will come again, not finished by slow)
 ✗ slow did not end cleanly: slow did not end
+! some plugin left open: TCPServerWrap, Timeout. The process ends all the same; the tests of pluginContract tell whose it is.
 `);
   });
 
