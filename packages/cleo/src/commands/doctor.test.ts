@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openStore } from '@cleocode/store';
 import { describe, expect, it } from 'vitest';
@@ -91,6 +91,18 @@ describe('cleo doctor', () => {
       hint: expect.stringContaining('credentials.backup'),
     });
     expect(found(lines, 'signaldock.db')).toMatchObject({ status: 'ok' });
+  });
+
+  it('takes nobody for new while it cannot read who is registered', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    rmSync(join(box.root, 'keys'), { recursive: true });
+    box.write('cleo.config.json', '{ "agent": "bob" }');
+    const { code, lines } = await box.json(['doctor']);
+    expect(code).toBe(3);
+    expect(found(lines, 'agents')).toMatchObject({ status: 'error' });
+    expect(found(lines, 'agent')).toBeUndefined();
+    expect(found(lines, 'plugins')).toMatchObject({ status: 'ok' });
   });
 
   it('blames the plugin that does not fit', async () => {

@@ -39,7 +39,9 @@ async function examine({ output, globals }: Cli, state: State, word: string | un
   const { store } = known;
   const [old, alone, ...each] = await Promise.all([
     all([{ check: 'old-credentials', look: () => oldCredentials(state.dir, known.agents) }]),
-    usable && agents.length === 0 ? all([firstStart(state, loaded, stderrLogger('error', output))]) : [],
+    usable && agents.length === 0
+      ? all([firstStart({ state, loaded, unread: known.unread }, stderrLogger('error', output))])
+      : [],
     ...agents.map((agent) => all(agentChecks({ state, store, agent, loaded, usable, output }))),
   ]);
   return [
@@ -57,8 +59,15 @@ async function all(checks: readonly Check[]): Promise<Finding[]> {
   return (await Promise.all(checks.map(findingsOf))).flat();
 }
 
-/** Nobody is registered yet: whether the configuration's plugins fit together is known all the same. */
-function firstStart(state: State, loaded: Configuration, logger: ReturnType<typeof stderrLogger>): Check {
+interface Folder {
+  state: State;
+  loaded: Configuration;
+  /** It could not be read who is registered. */
+  unread: boolean;
+}
+
+/** Nobody is registered yet, as far as is known: whether the configuration's plugins fit together is known all the same. */
+function firstStart({ state, loaded, unread }: Folder, logger: ReturnType<typeof stderrLogger>): Check {
   return {
     check: 'plugins',
     look: async () => {
@@ -67,7 +76,7 @@ function firstStart(state: State, loaded: Configuration, logger: ReturnType<type
       const config = await kernelConfig({ stateDir: state.dir, credential: { agentId, apiBaseUrl }, loaded });
       const { plugins } = await dryKernel(config, logger);
       return [
-        ...(agent
+        ...(agent && !unread
           ? [ok('agent', `${agentId} is registered at its first start (${backendName({ apiBaseUrl })})`)]
           : []),
         ok('plugins', `${plugins.length} plugins fit together`),
