@@ -15,6 +15,7 @@ import { Attempt } from './attempt.ts';
 import type { Outbox } from './delivery.ts';
 import type { Item, Lane, Lanes } from './lanes.ts';
 import type { InboxOptions } from './options.ts';
+import { Outcomes } from './outcomes.ts';
 import { GAVE_UP, PatientJournal } from './patient-journal.ts';
 import { NO_HANDLER, type Problems } from './problems.ts';
 import { SetAside } from './set-aside.ts';
@@ -45,12 +46,12 @@ export interface DispatcherParts {
  * handlers at once. Each message goes journal `begin` → handlers → journal `done` or `dead`, or `failed` and again later.
  */
 export class Dispatcher {
-  readonly counts = { done: 0, failed: 0, dead: 0, dropped: 0 };
   /** Messages whose handlers are running. */
   inFlight = 0;
   readonly #parts: DispatcherParts;
   readonly #journal: PatientJournal;
   readonly #setAside: SetAside;
+  readonly #outcomes: Outcomes;
   readonly #outbox: Outbox;
   readonly #givenUp = new AbortController();
   /** Items between `begin` and their last step, each with its attempt once the journal has it. */
@@ -68,6 +69,7 @@ export class Dispatcher {
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
     this.#outbox = telling(parts);
+    this.#outcomes = new Outcomes(parts);
     const { journal, journalProvider, problems } = parts;
     this.#journal = new PatientJournal(journal, problems, this.#givenUp.signal, journalProvider);
     this.#setAside = new SetAside({
@@ -83,6 +85,10 @@ export class Dispatcher {
       },
       proceed: (lane) => this.#next(lane),
     });
+  }
+
+  get counts(): Outcomes['counts'] {
+    return this.#outcomes.counts;
   }
 
   /** What is being worked on: journaled, or in the hands of handlers. */
@@ -201,41 +207,17 @@ export class Dispatcher {
       return this.#failed(item, number, failures + 1, attempt);
     const stored = this.#journal.ask(done, item.key);
     if ((isThenable(stored) ? await stored : stored) === GAVE_UP) return this.#rest(item);
-    this.#done(item, number, began, attempt.dropped);
-  }
-
-  #done(item: Item, attempt: number, began: number | undefined, dropped: Attempt['dropped']): void {
-    this.counts[dropped ? 'dropped' : 'done'] += 1;
-    if (this.#parts.observed()) {
-      const { message } = item;
-      const durationMs = began === undefined ? 0 : performance.now() - began;
-      if (dropped) this.#parts.emit({ type: 'dropped', message, ...dropped });
-      else this.#parts.emit({ type: 'done', message, attempt, durationMs });
-    }
+    this.#outcomes.done(item.message, number, began, attempt.dropped);
     this.#finish(item);
   }
 
   async #failed(item: Item, attempt: number, failures: number, outcome: Attempt): Promise<void> {
-    const { emit, logger, options } = this.#parts;
+    const { options } = this.#parts;
     const { plugin, error, permanent } = outcome.decisive!;
     const { message } = item;
     const reason = `${plugin}: ${errorText(error)}`;
-    const report = (retryInMs?: number): void => {
-      const when = retryInMs === undefined ? {} : { retryInMs };
-      emit({ type: 'failed', message, attempt, plugin, error, ...when });
-      for (const failure of outcome.failures)
-        logger.warn('a message handler failed', {
-          inboxEvent: 'failed',
-          plugin: failure.plugin,
-          messageId: message.id,
-          attempt,
-          error: errorText(failure.error),
-          ...when,
-        });
-    };
-    this.counts.failed += 1;
     if (permanent || failures >= options.maxAttempts) {
-      report();
+      this.#outcomes.failed(message, attempt, outcome);
       return this.#bury(item, reason, attempt);
     }
     if ((await this.#journal.ask((journal, key) => journal.failed(key, reason), item.key)) === GAVE_UP)
@@ -244,7 +226,7 @@ export class Dispatcher {
     const retryInMs = Math.round(
       Math.max(backoff(failures - 1, options.retryBaseMs, options.retryMaxMs), asked),
     );
-    report(retryInMs);
+    this.#outcomes.failed(message, attempt, outcome, retryInMs);
     this.#rest(item);
     if (!this.#open) return;
     // The lane stays busy meanwhile: what comes after this message waits for it.
@@ -262,15 +244,7 @@ export class Dispatcher {
       item.key,
     );
     if (buried === GAVE_UP) return this.#rest(item);
-    const { message } = item;
-    this.counts.dead += 1;
-    this.#parts.emit({ type: 'dead', message, attempts, error: reason });
-    this.#parts.logger.error('a message became a dead letter', {
-      inboxEvent: 'dead',
-      messageId: message.id,
-      attempts,
-      error: reason,
-    });
+    this.#outcomes.dead(item.message, attempts, reason);
     this.#finish(item);
   }
 
