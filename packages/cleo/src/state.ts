@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { CleoError } from '@cleocode/contracts';
 import { resolveStateDir } from '@cleocode/kernel';
 import type { Dock } from '@cleocode/signaldock';
 import type { Store } from '@cleocode/store';
+import { printable } from './terminal-text.ts';
 
 /** The state folder as a command uses it: its two databases, each opened when it is first asked for. */
 export class State {
@@ -14,8 +16,15 @@ export class State {
     this.dir = dir;
   }
 
-  /** Something was registered in this folder before. A command that only reads makes no folder. */
+  /**
+   * Something was registered in this folder before; where the database is lost, opening the store puts it back. A command that only
+   * reads makes no folder.
+   */
   get hasStore(): boolean {
+    return this.hasDatabase || existsSync(join(this.dir, 'credentials.backup'));
+  }
+
+  get hasDatabase(): boolean {
     return existsSync(join(this.dir, 'state.db'));
   }
 
@@ -30,7 +39,9 @@ export class State {
 
   /** Makes the folder when it is missing. */
   store(): Promise<Store> {
-    this.#store ??= import('@cleocode/store').then(({ openStore }) => openStore({ dir: this.dir }));
+    this.#store ??= import('@cleocode/store').then(({ openStore }) =>
+      openStore({ dir: this.dir, onWarning: tellWarning }),
+    );
     return this.#store;
   }
 
@@ -56,4 +67,8 @@ export async function withState<T>(work: (state: State) => Promise<T>): Promise<
   } finally {
     await state.close();
   }
+}
+
+function tellWarning({ code, message, hint }: CleoError): void {
+  process.stderr.write(`warning ${code}: ${printable(message)}\n${hint ? `  → ${printable(hint)}\n` : ''}`);
 }

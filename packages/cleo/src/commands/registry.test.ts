@@ -114,6 +114,33 @@ describe('cleo agent list and get', () => {
     expect(existsSync(box.stateDir)).toBe(false);
   });
 
+  it('put back what a lost database held, whichever comes first', async () => {
+    const box = new Sandbox();
+    await box.register('bob');
+    box.write('cleo.config.json', '{ "agent": "bob" }');
+    const lose = () => rmSync(join(box.stateDir, 'state.db'));
+    lose();
+    const doctor = await box.json(['doctor', 'bob']);
+    expect([doctor.code, doctor.lines]).toMatchObject([
+      0,
+      expect.arrayContaining([
+        expect.objectContaining({
+          check: 'state.db',
+          status: 'warning',
+          message: expect.stringContaining('is gone'),
+        }),
+      ]),
+    ]);
+    const { code, lines, stderr } = await box.json(['agent', 'get', 'bob']);
+    expect([code, lines]).toMatchObject([0, [{ agent: { agentId: 'bob' } }]]);
+    expect(stderr).toMatch(
+      /^warning E_CREDENTIALS_RESTORED: .*"bob" was lost or damaged, and was put back\n {2}→ /,
+    );
+    lose();
+    const agent = await box.start([]);
+    expect(await agent.stop()).toBe(0);
+  });
+
   it('find the state folder from a folder below it', async () => {
     const box = new Sandbox();
     await box.register('bob');

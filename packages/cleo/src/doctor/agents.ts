@@ -26,16 +26,18 @@ export async function registered(state: State): Promise<Registered> {
   const looked = names.map((name) => ({ check: name, look: () => databaseFinding(state.dir, name) }));
   const findings = (await Promise.all(looked.map(findingsOf))).flat();
   const failed = (name: string) => findings.some(({ check, status }) => check === name && status === 'error');
+  const isLost = state.hasStore && !state.hasDatabase;
   let agents: AgentCredential[] = [];
   let store: Store | undefined;
   const look = async (): Promise<Finding[]> => {
-    if (!state.hasStore) return [nobody()];
+    // Where it is lost, a finding of its own says so: putting it back would be a change.
+    if (!state.hasDatabase) return isLost ? [] : [nobody()];
     store = await state.store();
     agents = await store.registry.list();
     return agents.length === 0 ? [nobody()] : [ok('agents', agents.map(({ agentId }) => agentId).join(', '))];
   };
   if (!failed('state.db')) findings.push(...(await findingsOf({ check: 'agents', look })));
-  return { findings, agents, unread: failed('state.db') || failed('agents'), store };
+  return { findings, agents, unread: isLost || failed('state.db') || failed('agents'), store };
 }
 
 /**

@@ -89,7 +89,7 @@ function lost(stateDir: string, name: string): Finding[] {
     warning(
       name,
       `${join(stateDir, name)} is gone, and the credentials are kept in credentials.backup`,
-      'The next command that registers or starts an agent puts them back. What was being handled may come again.',
+      'The next command that needs them puts them back. What was being handled may come again.',
     ),
   ];
 }
