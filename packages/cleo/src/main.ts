@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { cureFor } from './cure.ts';
 import { EXIT } from './exit-code.ts';
 import { type Failure, failureOf } from './failure.ts';
+import { provideHome } from './home.ts';
 import { maskConsole } from './log/mask-console.ts';
 import { Output } from './output.ts';
 import { buildProgram } from './program.ts';
@@ -41,6 +42,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 /** Runs one command line and ends the process with its exit code, whatever a plugin left running. */
 export async function main(argv: readonly string[]): Promise<never> {
   silenceSqliteWarning();
+  provideHome();
   // In the background everything that is printed stands in the logs.
   if (!process.env[DETACHED]) maskConsole({ json: isJson(argv) });
   if (argv[0] === '__complete') {
