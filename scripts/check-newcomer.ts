@@ -3,10 +3,11 @@
  * plugin of somebody else, a configuration that the editor helps to write, a message that the plugin answers. Then the
  * other way in: two classes in a program of one's own, and no kernel.
  */
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { completions } from './completions.ts';
-import { type Packed, run, writeJson } from './packed.ts';
+import { installFrom } from './installed.ts';
+import { type Packed, run } from './packed.ts';
 import { bin, environment, Running } from './running.ts';
 
 type Check = (name: string, body: () => Promise<string[]>) => Promise<boolean>;
@@ -27,7 +28,10 @@ export async function checkNewcomer(
 }
 
 async function withCommand(packages: Packed[], plugin: string, folder: string): Promise<string[]> {
-  await install(folder, packages, { '@cleocode/cleo': '', 'cleo-plugin-answer': `file:${plugin}` });
+  await installFrom(packages, folder, {
+    '@cleocode/cleo': undefined,
+    'cleo-plugin-answer': `file:${plugin}`,
+  });
   const env = environment(folder);
   const cleo = (...args: string[]) =>
     run(process.execPath, [bin(folder), ...args], folder, { env, timeoutMs: 30_000 });
@@ -63,8 +67,11 @@ export default defineConfig({ agent: '${agentId}', plugins: [answer({${options}}
 
 async function withClasses(packages: Packed[], folder: string): Promise<string[]> {
   const server = mkdtempSync(join(folder, 'server-'));
-  await install(server, packages, { '@cleocode/cleo': '' });
-  await install(folder, packages, { '@cleocode/plugin-poller': '', '@cleocode/transport-http': '' });
+  await installFrom(packages, server, { '@cleocode/cleo': undefined });
+  await installFrom(packages, folder, {
+    '@cleocode/plugin-poller': undefined,
+    '@cleocode/transport-http': undefined,
+  });
   const dock = new Running(
     [bin(server), 'signaldock', 'serve', '--port', '0', '--json'],
     server,
@@ -105,27 +112,3 @@ await handled;
 await poller.stop();
 await Promise.all([ada!.disconnect(), bob!.disconnect()]);
 `;
-
-/** An empty string stands for the tarball of that package. */
-async function install(
-  folder: string,
-  packages: Packed[],
-  dependencies: Record<string, string>,
-): Promise<void> {
-  const tarball = (name: string) =>
-    `file:${packages.find(({ manifest }) => manifest.name === name)!.tarball}`;
-  mkdirSync(folder, { recursive: true });
-  writeJson(join(folder, 'package.json'), {
-    private: true,
-    type: 'module',
-    dependencies: Object.fromEntries(
-      Object.entries(dependencies).map(([name, spec]) => [name, spec || tarball(name)]),
-    ),
-    // Every package comes from its tarball, also those that others bring.
-    overrides: Object.fromEntries(
-      packages.map(({ manifest: { name } }) => [name, name in dependencies ? `$${name}` : tarball(name)]),
-    ),
-  });
-  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
-  await run('npm', ['install', ...quiet], folder);
-}

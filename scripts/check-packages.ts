@@ -2,7 +2,7 @@
  * Checks every public package as its users get it: built, packed, linted, then installed with npm into an empty
  * project outside the workspace, imported, type-checked and run there. Prints one line per check; exits 1 on a problem.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { publint } from 'publint';
@@ -11,6 +11,7 @@ import { checkAlone } from './check-alone.ts';
 import { checkExamples } from './check-examples.ts';
 import { checkNewcomer } from './check-newcomer.ts';
 import { checkPluginNew } from './check-plugin-new.ts';
+import { installFrom } from './installed.ts';
 import {
   build,
   entryPoints,
@@ -118,18 +119,12 @@ async function typesResolve({ tarball }: Packed): Promise<string[]> {
   return failure('attw', ['--profile', 'esm-only', '--no-emoji', '--format', 'ascii', tarball], root);
 }
 
-/** Every `@cleocode/*` must come from its tarball: the overrides keep npm from asking a registry for one. */
 async function install(packages: Packed[]): Promise<string[]> {
-  mkdirSync(consumer);
-  writeJson(join(consumer, 'package.json'), {
-    private: true,
-    type: 'module',
-    dependencies: Object.fromEntries(
-      packages.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`]),
-    ),
-    overrides: Object.fromEntries(packages.map(({ manifest }) => [manifest.name, `$${manifest.name}`])),
-  });
-  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'], consumer);
+  await installFrom(
+    packages,
+    consumer,
+    Object.fromEntries(packages.map(({ manifest }) => [manifest.name, undefined])),
+  );
   const lock = readJson<{ packages: Record<string, { resolved?: string }> }>(
     join(consumer, 'package-lock.json'),
   );

@@ -15,9 +15,31 @@ export interface Installed {
 }
 
 /**
- * With `extras` beside it the folder holds two installs, one after the other. Every `@cleocode/*` comes from its
- * tarball: the overrides keep npm from asking a registry for one.
+ * Writes a project with these dependencies and installs them. Every `@cleocode/*` comes from its tarball, those that others bring
+ * as well: the overrides keep npm from asking a registry for one. A dependency without a range is one of `packages`.
  */
+export async function installFrom(
+  packages: Packed[],
+  folder: string,
+  dependencies: Record<string, string | undefined>,
+): Promise<void> {
+  const tarball = new Map(packages.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`]));
+  mkdirSync(folder, { recursive: true });
+  writeJson(join(folder, 'package.json'), {
+    private: true,
+    type: 'module',
+    dependencies: Object.fromEntries(
+      Object.entries(dependencies).map(([name, range]) => [name, range ?? tarball.get(name)]),
+    ),
+    overrides: Object.fromEntries(
+      [...tarball].map(([name, file]) => [name, name in dependencies ? `$${name}` : file]),
+    ),
+  });
+  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
+  await run('npm', ['install', ...quiet], folder);
+}
+
+/** With `extras` beside it the folder holds two installs, one after the other. */
 export async function installAlone(
   one: Packed,
   packages: Packed[],
@@ -26,22 +48,11 @@ export async function installAlone(
 ): Promise<Installed> {
   const wanted = [one, ...extras];
   const expected = new Set([...wanted, ...wanted.flatMap((other) => brings(other, packages))]);
-  mkdirSync(folder, { recursive: true });
-  writeJson(join(folder, 'package.json'), {
-    private: true,
-    type: 'module',
-    dependencies: Object.fromEntries(
-      wanted.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`]),
-    ),
-    overrides: Object.fromEntries(
-      [...expected].map((other) => [
-        other.manifest.name,
-        wanted.includes(other) ? `$${other.manifest.name}` : `file:${other.tarball}`,
-      ]),
-    ),
-  });
-  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
-  await run('npm', ['install', ...quiet], folder);
+  await installFrom(
+    packages,
+    folder,
+    Object.fromEntries(wanted.map(({ manifest }) => [manifest.name, undefined])),
+  );
 
   const lock = readJson<{ packages: Record<string, { resolved?: string }> }>(
     join(folder, 'package-lock.json'),
