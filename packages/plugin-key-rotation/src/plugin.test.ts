@@ -139,7 +139,7 @@ describe('a resident agent', () => {
     expect(agent.auth!().problem).toMatchObject({
       code: 'auth_failed',
       message: 'the backend refuses the key of "bob"',
-      hint: expect.stringContaining('cleo agent register --id bob'),
+      hint: expect.stringContaining('cleo agent register bob'),
     });
     const { id } = await world.dock.send('alice', 'bob', { content: 'are you there?' });
     await expect(transport.poll()).rejects.toMatchObject({ code: expect.stringMatching(/^E_AUTH_/) });

@@ -30,10 +30,14 @@ const stored: AgentCredential = {
 
 const REFUSED = new WireError('E_AUTH_INVALID_TOKEN', 'no such key');
 
-function agentOver(get: AgentRegistryAPI['get'], source: Partial<CredentialSource> = {}) {
+function agentOver(
+  get: AgentRegistryAPI['get'],
+  source: Partial<CredentialSource> = {},
+  credential = stored,
+) {
   const logged: LogRecord[] = [];
   const agent = new StoredAgent(
-    stored,
+    credential,
     { ...source, get },
     createLogger('debug', (record) => logged.push(record)),
   );
@@ -111,7 +115,7 @@ describe('the agent', () => {
       {
         level: 'error',
         message: 'the backend refuses the key of "bob"',
-        fields: { error: '401', hint: expect.stringContaining('cleo agent register --id bob') },
+        fields: { error: '401', hint: expect.stringContaining('cleo agent register bob') },
       },
     ]);
     expect(JSON.stringify(logged)).not.toContain(KEY.slice(12));
@@ -181,11 +185,20 @@ describe('a refused key', () => {
       problem: {
         code: 'auth_failed',
         message: 'the backend refuses the key of "bob"',
-        hint: expect.stringContaining('cleo agent register --id bob'),
+        hint: 'Store one that it takes: cleo agent register bob --api-url https://api.example.com --api-key-stdin',
       },
     });
     expect(retryInMs).toBeGreaterThanOrEqual(2_000);
     expect(retryInMs).toBeLessThanOrEqual(2_200);
+  });
+
+  it('is shown with the cure of an embedded backend, which gives keys itself', async () => {
+    const embedded = { ...stored, apiBaseUrl: 'local:' };
+    const { agent } = agentOver(async () => embedded, {}, embedded);
+    await agent.refresh(agent.credential().apiKey, REFUSED);
+    expect(agent.auth().problem?.hint).toBe(
+      'Give it another key: cleo agent stop bob, cleo agent remove bob, cleo agent register bob',
+    );
   });
 
   it('requires another one to be stored when the answer of a rotation was lost', async () => {

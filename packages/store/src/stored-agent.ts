@@ -183,7 +183,10 @@ export class StoredAgent implements Agent {
   }
 
   #problem(): AuthProblem {
-    const hint = `Store a valid key: cleo agent register --id ${this.id} --api-key <key>`;
+    const { apiBaseUrl } = this.#stored;
+    const hint = apiBaseUrl.startsWith('local:')
+      ? `Give it another key: cleo agent stop ${this.id}, cleo agent remove ${this.id}, cleo agent register ${this.id}`
+      : `Store one that it takes: cleo agent register ${this.id} --api-url ${apiBaseUrl} --api-key-stdin`;
     if (this.#rotation?.state !== 'intent')
       return { code: 'auth_failed', message: `the backend refuses the key of "${this.id}"`, hint };
     return {

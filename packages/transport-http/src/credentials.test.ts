@@ -179,7 +179,7 @@ describe('a holder that can be asked for another key', () => {
     await expect(transport.poll()).rejects.toMatchObject({
       code: 'E_AUTH_UNAUTHORIZED',
       message: 'the backend refused the key of "alice"; it is tried again in 20 s',
-      hint: expect.stringContaining('cleo agent register --id alice'),
+      hint: expect.stringContaining('cleo agent register alice'),
       // Another key may be stored at any moment, and this costs nothing.
       retryAfterMs: 3_000,
       details: { local: true },

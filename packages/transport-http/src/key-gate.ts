@@ -31,7 +31,7 @@ function heldBack(agentId: string, waitMs: number): WireError {
     'E_AUTH_UNAUTHORIZED',
     `the backend refused the key of "${agentId}"; it is tried again in ${Math.ceil(waitMs / 1_000)} s`,
     {
-      hint: `Store a valid key: cleo agent register --id ${agentId} --api-key <key>`,
+      hint: `Store one that it takes: cleo agent register ${agentId} --api-url <url> --api-key-stdin`,
       retryAfterMs,
       details: { agentId, local: true },
     },
