@@ -1,3 +1,5 @@
+// Every handler may need it, and who writes one depends on the kernel.
+export { PermanentError } from '@cleocode/contracts';
 export { type ConfigEntry, describeConfig } from './config/describe-config.ts';
 export { type LoadConfigOptions, type LoadedConfig, loadConfig } from './config/load.ts';
 export { type ResolveConfigOptions, resolveConfig } from './config/resolve-config.ts';
