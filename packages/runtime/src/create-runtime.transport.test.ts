@@ -91,7 +91,8 @@ describe('a transport of the caller', () => {
     handle.poller.onMessage((_message, { source }) => void sources.push(source));
     await until(() => expect(handle.poller.status().pushLive).toBe(true));
     const ids = [pushing.arrive(), pushing.arrive()].map(({ id }) => id);
-    await until(() => expect(transport.acked.toSorted()).toEqual(ids.toSorted()));
+    // A poll that saw one before its ack has it acked again.
+    await until(() => expect([...new Set(transport.acked)].toSorted()).toEqual(ids.toSorted()));
     expect(sources).toEqual(['push', 'push']);
     expect(handle.heartbeat!.status()).toMatchObject({ running: false, state: 'unsupported' });
     expect(log.filter((line) => line.startsWith('warn'))).toEqual([
