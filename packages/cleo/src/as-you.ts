@@ -1,5 +1,5 @@
 import { CleoError } from '@cleocode/contracts';
-import type { Backend } from '@cleocode/runtime/compose';
+import type { Backend } from '@cleocode/runtime/transport';
 import { isLocal } from './agents.ts';
 import { operator } from './operator.ts';
 import type { State } from './state.ts';

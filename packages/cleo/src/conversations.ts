@@ -1,5 +1,5 @@
 import type { WireConversation } from '@cleocode/contracts';
-import type { Backend } from '@cleocode/runtime/compose';
+import type { Backend } from '@cleocode/runtime/transport';
 import { isLocal } from './agents.ts';
 import type { State } from './state.ts';
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CleoError } from '@cleocode/contracts';
-import { resolveStateDir } from '@cleocode/kernel';
+import { resolveStateDir } from '@cleocode/kernel/define';
 import type { Dock } from '@cleocode/signaldock';
 import type { Store } from '@cleocode/store';
 import { printable } from './terminal-text.ts';

@@ -1,5 +1,5 @@
 import { CleoError, MAX_TIMER_MS, PermanentError, services } from '@cleocode/contracts';
-import { definePlugin, packageVersion } from '@cleocode/kernel';
+import { definePlugin, packageVersion } from '@cleocode/kernel/define';
 import { z } from 'zod';
 import { childEnvironment } from './child-environment.ts';
 import { type RunResult, ShellCommand } from './shell-command.ts';

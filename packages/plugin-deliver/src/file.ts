@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { CleoError, errorText } from '@cleocode/contracts';
-import { definePlugin, packageVersion } from '@cleocode/kernel';
+import { definePlugin, packageVersion } from '@cleocode/kernel/define';
 import { z } from 'zod';
 import { prepareFolder, writeAtomically } from './atomic-file.ts';
 import { fileName } from './file-name.ts';

@@ -1,4 +1,4 @@
-import { definePlugin, packageVersion } from '@cleocode/kernel';
+import { definePlugin, packageVersion } from '@cleocode/kernel/define';
 import { z } from 'zod';
 import { LinePrinter } from './line-printer.ts';
 import { humanLine, jsonLine } from './message-line.ts';

@@ -1,5 +1,5 @@
 import { MAX_TIMER_MS, Secret, services } from '@cleocode/contracts';
-import { definePlugin, packageVersion } from '@cleocode/kernel';
+import { definePlugin, packageVersion } from '@cleocode/kernel/define';
 import { z } from 'zod';
 import { replyIn, throwUnlessTaken } from './webhook-answer.ts';
 import { WebhookEndpoint } from './webhook-endpoint.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { defineService, MAX_TIMER_MS, services } from '@cleocode/contracts';
-import { definePlugin, type Logger, packageVersion, type Task } from '@cleocode/kernel';
+import { definePlugin, type Logger, packageVersion, type Task } from '@cleocode/kernel/define';
 import { z } from 'zod';
 import { Heart, type HeartbeatStatus, type HeartOptions } from './heart.ts';
 

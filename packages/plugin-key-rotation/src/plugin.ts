@@ -1,5 +1,5 @@
 import { defineService, keyIssuerOf, type RequestOptions, services } from '@cleocode/contracts';
-import { definePlugin, packageVersion, type Task } from '@cleocode/kernel';
+import { definePlugin, packageVersion, type Task } from '@cleocode/kernel/define';
 import { z } from 'zod';
 import { KeyKeeper, type KeyRotationStatus } from './key-keeper.ts';
 import { CHECK_INTERVAL_MS, MAX_KEY_AGE_MS, MAX_OVERLAP_S } from './key-rotation-service.ts';

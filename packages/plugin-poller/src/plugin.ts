@@ -9,7 +9,7 @@ import {
   services,
 } from '@cleocode/contracts';
 import type { IntakeReporter } from '@cleocode/intake';
-import { definePlugin, type Logger, packageVersion, type Task } from '@cleocode/kernel';
+import { definePlugin, type Logger, packageVersion, type Task } from '@cleocode/kernel/define';
 import { z } from 'zod';
 import type { AgentPollerStatus } from './agent-poller.ts';
 import { Intake } from './intake.ts';

@@ -1,5 +1,5 @@
 import { type CleoError, defineService, type Journal, MAX_TIMER_MS, services } from '@cleocode/contracts';
-import { definePlugin, type Logger, type Task } from '@cleocode/kernel';
+import { definePlugin, type Logger, type Task } from '@cleocode/kernel/define';
 import { z } from 'zod';
 import { catchUp } from './catch-up.ts';
 import { StreamIntake, type StreamReporter } from './intake.ts';

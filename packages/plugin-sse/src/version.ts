@@ -1,3 +1,3 @@
-import { packageVersion } from '@cleocode/kernel';
+import { packageVersion } from '@cleocode/kernel/define';
 
 export const VERSION = packageVersion(import.meta.url);

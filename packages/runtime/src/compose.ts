@@ -6,4 +6,3 @@ export {
   type HealthSources,
   healthServices,
 } from './health.ts';
-export { type Backend, connectTransport } from './transport.ts';

@@ -29,6 +29,7 @@ export async function transportPlugins(wanted: {
   return [httpTransport(options), sse({ ...options, ...wanted.sse })];
 }
 
+/** What is expected of a transport that {@link connectTransport} connects. */
 export interface ConnectOptions {
   /** Messages come by themselves (`subscribe`): over HTTP by a stream. */
   push?: boolean;

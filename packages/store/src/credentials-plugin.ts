@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { agentIdSchema, errorText, MAX_TIMER_MS, services } from '@cleocode/contracts';
-import { definePlugin, type Logger, type PluginContext, packageVersion } from '@cleocode/kernel';
+import { definePlugin, type Logger, type PluginContext, packageVersion } from '@cleocode/kernel/define';
 import { z } from 'zod';
 import { BorrowedRegistry, registryOption } from './borrowed-registry.ts';
 import { findCredential } from './find-credential.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { agentIdSchema, type CleoError, type Journal, type KeyIssuer, services } from '@cleocode/contracts';
-import { definePlugin, packageVersion, resolveStateDir } from '@cleocode/kernel';
+import { definePlugin, packageVersion, resolveStateDir } from '@cleocode/kernel/define';
 import { acquireLock, type HeldLock } from '@cleocode/sqlite';
 import { z } from 'zod';
 import { BorrowedRegistry, registryOption } from './borrowed-registry.ts';

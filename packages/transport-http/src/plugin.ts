@@ -1,5 +1,5 @@
 import { errorText, services } from '@cleocode/contracts';
-import { definePlugin } from '@cleocode/kernel';
+import { definePlugin } from '@cleocode/kernel/define';
 import { z } from 'zod';
 import { HttpTransport } from './http-transport.ts';
 import { VERSION } from './version.ts';

@@ -15,7 +15,7 @@ import {
   type TransportConnectConfig,
   toConduitMessage,
 } from '@cleocode/contracts';
-import { resolveStateDir } from '@cleocode/kernel';
+import { resolveStateDir } from '@cleocode/kernel/define';
 import { Connection } from './connection.ts';
 import { within } from './within.ts';
 

@@ -1,5 +1,5 @@
 import { errorText, services } from '@cleocode/contracts';
-import { definePlugin, packageVersion } from '@cleocode/kernel';
+import { definePlugin, packageVersion } from '@cleocode/kernel/define';
 import { z } from 'zod';
 import { LocalTransport } from './local-transport.ts';
 

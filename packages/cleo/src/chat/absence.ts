@@ -1,5 +1,5 @@
 import { CleoError, type Transport } from '@cleocode/contracts';
-import type { Backend } from '@cleocode/runtime/compose';
+import type { Backend } from '@cleocode/runtime/transport';
 import { isLocal, runningPid, storedAgent } from '../agents.ts';
 import { selfCommand } from '../self-command.ts';
 import type { State } from '../state.ts';

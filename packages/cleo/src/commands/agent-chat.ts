@@ -1,4 +1,4 @@
-import type { Backend } from '@cleocode/runtime/compose';
+import type { Backend } from '@cleocode/runtime/transport';
 import { agentOrLatest, checkAgentId } from '../agents.ts';
 import { asYou, you } from '../as-you.ts';
 import { absenceOf } from '../chat/absence.ts';
@@ -39,7 +39,7 @@ interface Talking {
 async function talkAs(speaker: Backend, partner: string, { state, output, options }: Talking): Promise<void> {
   if (speaker.agentId === partner)
     throw new UsageError(`${partner} cannot talk to itself`, 'Say who speaks: --agent ID');
-  const { connectTransport } = await import('@cleocode/runtime/compose');
+  const { connectTransport } = await import('@cleocode/runtime/transport');
   const transport = await during(output, `connecting to ${speaker.apiBaseUrl}`, () =>
     connectTransport(speaker, state.dir, { push: true }),
   );

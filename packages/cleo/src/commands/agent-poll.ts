@@ -17,7 +17,7 @@ export async function run(
   if (word !== undefined) checkAgentId(word);
   await withState(async (state) => {
     const credential = await credentialOf(state, word);
-    const { connectTransport } = await import('@cleocode/runtime/compose');
+    const { connectTransport } = await import('@cleocode/runtime/transport');
     const transport = await connectTransport(credential, state.dir);
     let messages: ConduitMessage[];
     try {

@@ -30,7 +30,7 @@ export async function run(
     const credential = await agentOrLatest(state, id);
     const { agentId } = credential;
     const { registry } = await state.store();
-    const { connectTransport } = await import('@cleocode/runtime/compose');
+    const { connectTransport } = await import('@cleocode/runtime/transport');
     const transport = await connectTransport(credential, state.dir);
     let newApiKey: string;
     try {

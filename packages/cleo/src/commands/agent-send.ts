@@ -1,5 +1,5 @@
 import { type ConduitMessage, MAX_CONTENT_BYTES, type Transport } from '@cleocode/contracts';
-import type { Backend } from '@cleocode/runtime/compose';
+import type { Backend } from '@cleocode/runtime/transport';
 import { agentOrLatest, checkAgentId, isLocal, runningPid } from '../agents.ts';
 import { asYou, you } from '../as-you.ts';
 import type { Cli } from '../cli.ts';
@@ -53,7 +53,7 @@ interface Sending {
 
 async function sendAs(sender: Backend, content: string, { state, output, options }: Sending): Promise<void> {
   const { to, conv: conversationId, replyTo, wait: waitMs } = options;
-  const { connectTransport } = await import('@cleocode/runtime/compose');
+  const { connectTransport } = await import('@cleocode/runtime/transport');
   const transport = await connectTransport(sender, state.dir);
   try {
     const signal = AbortSignal.timeout(SEND_TIMEOUT_MS);

@@ -1,4 +1,4 @@
-import type { Backend } from '@cleocode/runtime/compose';
+import type { Backend } from '@cleocode/runtime/transport';
 import { agentOrLatest, checkAgentId } from '../agents.ts';
 import { asYou, requireDock } from '../as-you.ts';
 import type { Cli } from '../cli.ts';

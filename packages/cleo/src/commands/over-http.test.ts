@@ -320,6 +320,18 @@ it('an agent on the embedded backend loads neither undici nor fastify', async ()
   expect(await loadedBy('far')).toContain('/undici/');
 });
 
+it('sending loads a transport, and not the kernel that runs plugins', async () => {
+  const box = new Sandbox();
+  box.write('record.mjs', RECORD_LOADED);
+  await box.register('bob');
+  const list = join(box.cwd, 'sent.txt');
+  const env = { LOADED: list, NODE_OPTIONS: `--import=${join(box.cwd, 'record.mjs')}` };
+  expect((await box.json(['agent', 'send', '--to', 'bob', 'hello'], { env })).code).toBe(0);
+  const loaded = readFileSync(list, 'utf8');
+  expect(loaded).toContain('/local-transport.ts\n');
+  expect(loaded).not.toMatch(/\/tapable\/|\/kernel\/src\/kernel\.ts|plugin-poller/);
+});
+
 const RECORD_LOADED = `
 import { appendFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { isLoopback } from '@cleocode/contracts';
-import { resolveStateDir } from '@cleocode/kernel';
+import { resolveStateDir } from '@cleocode/kernel/define';
 import type { Cli } from '../cli.ts';
 import { DockServer } from '../dock-server.ts';
 import { Ending } from '../ending.ts';

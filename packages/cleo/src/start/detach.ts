@@ -5,7 +5,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmdirSync, rmSync } from 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CleoError, redact } from '@cleocode/contracts';
-import { resolveStateDir } from '@cleocode/kernel';
+import { resolveStateDir } from '@cleocode/kernel/define';
 import type { Cli } from '../cli.ts';
 import { EXIT } from '../exit-code.ts';
 import type { Failure } from '../failure.ts';

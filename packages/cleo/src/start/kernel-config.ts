@@ -1,5 +1,6 @@
 import type { KernelConfig, LoadedConfig, Plugin } from '@cleocode/kernel';
-import { type Backend, composePlugins } from '@cleocode/runtime/compose';
+import { composePlugins } from '@cleocode/runtime/compose';
+import type { Backend } from '@cleocode/runtime/transport';
 import type { Environment } from '../environment.ts';
 import { UsageError } from '../usage-error.ts';
 
