@@ -17,8 +17,8 @@ const replacing = globSync('packages/*/src/**/*.test.ts', { cwd: import.meta.dir
 export default defineConfig({
   test: {
     pool: 'forks',
-    // Many tests wait for a process or a deadline: a worker for each core would leave some idle.
-    maxWorkers: availableParallelism() + 1,
+    // Many tests wait for a process or a deadline: a worker for each core would leave them idle.
+    maxWorkers: availableParallelism() + 2,
     // Some start a dozen processes; on a busy machine each takes a second.
     testTimeout: 90_000,
     hookTimeout: 40_000,
