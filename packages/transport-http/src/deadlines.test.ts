@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { FaultProxy } from '@cleocode/contracts/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { connected } from './harness.test.kit.ts';
@@ -240,9 +241,15 @@ describe('many at once', () => {
     const transport = await connected(server.url);
     // Learns what the server can do on the other lane, so that this one has no connection yet.
     await transport.heartbeat({ status: 'online' });
-    const signal = AbortSignal.timeout(0);
+    const givenUp = new AbortController();
+    const { signal } = givenUp;
+    // Before anything of the network can answer, however fast it is.
+    const onConnect = () => process.nextTick(() => givenUp.abort(new Error('given up')));
+    subscribe('undici:client:beforeConnect', onConnect);
     const polls = Array.from({ length: 8 }, () => failing(transport.poll({ signal })));
     for (const { error } of await Promise.all(polls)) expect(error).toBe(signal.reason);
+    unsubscribe('undici:client:beforeConnect', onConnect);
+    expect(signal.aborted).toBe(true);
     await transport.poll({ limit: 1 });
     expect(server.received.slice(1).map(({ path }) => path)).toEqual(['/messages/peek?limit=1']);
   });
